@@ -99,8 +99,9 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     {
         // Of the batches that lie ahead, those that the frontier has reached in part are now of interest.
         var kept = 0;
-        foreach (var batch in _later)
+        for (var i = 0; i < _later.Count; i++)
         {
+            var batch = _later[i];
             if (!frontier.HasPassed(batch.MinTime))
             {
                 _later[kept++] = batch;
