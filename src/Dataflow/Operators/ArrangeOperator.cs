@@ -87,7 +87,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     {
         if (_unsorted.Count == 0)
             return;
-        if (_tools.SortRun(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_unsorted), _trace.Since) is { } run)
+        if (_tools.SortRun(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_unsorted), TTime.Minimum) is { } run)
             _runs.Add(run);
         foreach (var batch in _unsorted)
             batch.Release();
@@ -162,7 +162,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _runs.AddRange(rest);
         if (complete.Count <= 1)
             return complete.Count == 0 ? null : complete[0];
-        using var merger = new Merger<TTime>(_tools, complete.ToArray()) { Since = _trace.Since };
+        using var merger = new Merger<TTime>(_tools, complete.ToArray()); // with the true times: consumers see them
         merger.Work(long.MaxValue);
         foreach (var run in complete)
             run.Release();
