@@ -41,7 +41,7 @@ internal static class SpecFile
             cases++;
             if (actual != string.Join('\n', expected))
                 differences.Add($"{name}:{at}\n{string.Join('\n', input)}\nexpected:\n{string.Join('\n', expected)}\nactual:\n{actual}");
-            rewritten.Append(command).Append('\n').AppendJoin('\n', input).Append("\n----\n").Append(actual).Append('\n');
+            rewritten.Append(command).Append('\n').AppendJoin('\n', input).Append("\n----\n").Append(actual).Append(actual.Length > 0 ? "\n" : "");
         }
         if (Environment.GetEnvironmentVariable("REWRITE") == "1")
             File.WriteAllText(path, rewritten.ToString());
