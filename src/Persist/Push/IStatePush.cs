@@ -5,7 +5,7 @@ namespace Materialize.Persist.Push;
 
 /// <summary>
 /// Carries state diffs from the process that appended them to those that follow the shard, so that a listener need not poll. It is only a
-/// hint: messages may be lost, repeated or come late, and consensus remains the truth.
+/// hint: messages may be lost, repeated or come late, and consensus remains the truth. An entry with sequence number 0 says "some may be lost: look".
 /// </summary>
 public interface IStatePush
 {
