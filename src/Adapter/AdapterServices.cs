@@ -25,6 +25,9 @@ internal sealed record AdapterServices(
 {
     public TimestampSelection Timestamps { get; } = new(Registry, Oracle);
 
+    /// <summary>When this process began to serve.</summary>
+    public DateTimeOffset StartedAt { get; } = Time.GetUtcNow();
+
     public TableLocks TableLocks { get; } = new();
 
     /// <summary>A system parameter's value, null when it has its default.</summary>

@@ -36,7 +36,7 @@ internal static class RowFinisher
             Sort(rows, batches, layout, finishing.OrderBy);
         var isProjected = finishing.Project != ValueArray.Range(layout.Columns.Count);
         var output = isProjected ? RowLayout.For(finishing.Project.Select(c => layout.Columns[c])) : layout;
-        var projection = isProjected ? new RowProjection(layout, finishing.Project, output) : null;
+        using var projection = isProjected ? new RowProjection(layout, finishing.Project, output) : null;
         var pages = new List<ResultPage>();
         var page = new PageBuilder();
         var skip = finishing.Offset;

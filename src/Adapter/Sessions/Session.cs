@@ -18,7 +18,7 @@ internal sealed partial class Session : ISession
     private readonly RoleId _role;
     private readonly string _roleName;
     private readonly ILogger _logger;
-    private readonly Queue<ErrorReport> _notices = new();
+    private readonly Queue<ErrorReport> _notices;
     private readonly Action<Session> _closed;
     private readonly Guid _id = Guid.NewGuid();
     private TransactionState? _transaction;
@@ -27,7 +27,7 @@ internal sealed partial class Session : ISession
     private CancellationTokenSource _running = new();
 
     public Session(
-        AdapterServices services, Ddl ddl, SessionVariables variables, RoleEntry role, uint connectionId, uint secretKey, Action<Session> closed)
+        AdapterServices services, Ddl ddl, SessionVariables variables, RoleEntry role, uint connectionId, uint secretKey, IEnumerable<ErrorReport> notices, Action<Session> closed)
     {
         _services = services;
         _ddl = ddl;
@@ -37,6 +37,7 @@ internal sealed partial class Session : ISession
         ConnectionId = connectionId;
         SecretKey = secretKey;
         _closed = closed;
+        _notices = new Queue<ErrorReport>(notices);
         _logger = services.Loggers.CreateLogger<Session>();
     }
 
