@@ -6,6 +6,12 @@ namespace Materialize.Repr;
 /// </summary>
 public readonly partial record struct Numeric
 {
+    /// <summary>Most significant digits.</summary>
+    public const int MaxDigits = 39;
+
+    /// <summary>Most digits after the point.</summary>
+    public const int MaxScale = 39;
+
     /// <summary>Low 128 bits of the coefficient's magnitude.</summary>
     public UInt128 Low { get; init; }
 

@@ -92,4 +92,8 @@ public enum CastContext
 /// <summary>A cast from one type to another.</summary>
 /// <param name="Context">The narrowest context in which it may be used; it is also allowed in the wider ones.</param>
 /// <param name="Func">Null when the bytes are the same and nothing needs to run.</param>
-public sealed record CastSignature(CastContext Context, ScalarFunc? Func);
+public sealed record CastSignature(CastContext Context, ScalarFunc? Func)
+{
+    /// <summary>What an explicit cast runs instead, if not null: it truncates where assignment fails.</summary>
+    public ScalarFunc? ExplicitFunc { get; init; }
+}

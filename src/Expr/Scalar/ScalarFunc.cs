@@ -1,4 +1,3 @@
-using Materialize.Core.Collections;
 using Materialize.Repr;
 
 namespace Materialize.Expr;
@@ -19,6 +18,9 @@ public sealed class ScalarFunc
     /// <summary>Whether the result may be null though no argument is.</summary>
     public bool IntroducesNulls { get; init; }
 
+    /// <summary>Whether the result is never null, whatever the arguments: <c>IS NULL</c>.</summary>
+    public bool NeverNull { get; init; }
+
     /// <summary>Whether it may fail.</summary>
     public bool CouldError { get; init; }
 
@@ -30,6 +32,12 @@ public sealed class ScalarFunc
 
     /// <summary>For predicates, the id of the function that is true exactly when this is false; null if none.</summary>
     public string? NegatedId { get; init; }
+
+    /// <summary>
+    /// What it computes, for the interpreter. Only <c>and</c>, <c>or</c> and <c>coalesce</c> have none: they evaluate their
+    /// arguments one by one, so the interpreter knows them itself.
+    /// </summary>
+    internal ScalarImplementation? Implementation { get; set; }
 
     public override string ToString() => Id;
 }
