@@ -1,11 +1,10 @@
 using Materialize.Repr;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
+using ClientConnection = Materialize.Protocol.CommandConnection<Materialize.Protocol.ComputeCommand, Materialize.Protocol.ComputeResponse>;
+using ServerConnection = Materialize.Protocol.CommandConnection<Materialize.Protocol.ComputeResponse, Materialize.Protocol.ComputeCommand>;
 
 namespace Materialize.Protocol.Tests;
-
-using ClientConnection = CommandConnection<ComputeCommand, ComputeResponse>;
-using ServerConnection = CommandConnection<ComputeResponse, ComputeCommand>;
 
 /// <summary>One suite for every transport.</summary>
 public abstract class CommandServerTests

@@ -29,7 +29,7 @@ public sealed class FrameTests
                 await a.SendAsync(body, None);
                 await b.SendAsync(body, None);
             }
-        });
+        }, TestContext.Current.CancellationToken);
         foreach (var body in sent)
         {
             Assert.Equal(body, (await b.ReceiveAsync(None))!.Value.ToArray());
@@ -66,7 +66,7 @@ public sealed class FrameTests
     {
         var (x, y) = TransportConnection.Pair("y", "x");
         y.Output.Write("GET / HTTP/1.1\r\n\r\n"u8);
-        await y.Output.FlushAsync(None);
+        await y.Output.FlushAsync(TestContext.Current.CancellationToken);
         var e = await Assert.ThrowsAsync<ConnectionClosedException>(() => FrameChannel.OpenAsync(x, Hello, new FrameOptions(), TimeProvider.System, None));
         Assert.Equal(CloseKind.Handshake, e.Reason.Kind);
     }
@@ -137,13 +137,13 @@ public sealed class FrameTests
         var opening = FrameChannel.OpenAsync(x, Hello, new FrameOptions(), time, None);
 
         // The peer in raw bytes: echo the channel's own hello, then read what follows it.
-        var first = await y.Input.ReadAtLeastAsync(16 + 4 + 2 + 7 + 2);
+        var first = await y.Input.ReadAtLeastAsync(16 + 4 + 2 + 7 + 2, TestContext.Current.CancellationToken);
         var hello = first.Buffer.ToArray();
         y.Input.AdvanceTo(first.Buffer.End);
         await y.Output.WriteAsync(hello, None);
         await using var channel = await opening;
         time.Advance(TimeSpan.FromSeconds(1));
-        var frame = await y.Input.ReadAtLeastAsync(8);
+        var frame = await y.Input.ReadAtLeastAsync(8, TestContext.Current.CancellationToken);
         Assert.Equal(new byte[8], frame.Buffer.ToArray());
         y.Input.AdvanceTo(frame.Buffer.End);
     }
