@@ -67,6 +67,9 @@ internal sealed class Bundle
 
     public ArrangedCollection? Find(ArrangementKey key) => _arrangements.Find(a => a.Shape.Key == key);
 
+    /// <summary>Adds an arrangement of the same collection that exists.</summary>
+    public void Include(ArrangedCollection arranged) => _arrangements.Add(arranged);
+
     /// <summary>The arrangement by <paramref name="key"/>, built if there is none.</summary>
     public ArrangedCollection Arrange(ArrangementKey key) => Find(key) ?? Add(ArrangementShape.Of(key, Columns));
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Materialize.Core.Order;
 using Materialize.Persist;
 using Materialize.Persist.Columns;
@@ -28,6 +29,9 @@ internal abstract class ShardReader : IAsyncDisposable
     /// <exception cref="SinceViolationException">The time is no longer readable.</exception>
     public abstract IAsyncEnumerable<UpdateColumns> SnapshotAsync(Timestamp asOf, CancellationToken cancel);
 
+    /// <summary>As <see cref="SnapshotAsync"/>, with each row once.</summary>
+    public abstract IAsyncEnumerable<UpdateColumns> ConsolidatedSnapshotAsync(Timestamp asOf, CancellationToken cancel);
+
     /// <summary>Changes from a time on. What has been delivered is let go of.</summary>
     public abstract IAsyncEnumerable<ShardDelta> ListenAsync(Timestamp from, CancellationToken cancel);
 
@@ -38,15 +42,23 @@ internal abstract class ShardReader : IAsyncDisposable
 internal sealed class PlainShardReader(ReadHandle handle) : ShardReader
 {
     public override async IAsyncEnumerable<UpdateColumns> SnapshotAsync(
-        Timestamp asOf, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
+        Timestamp asOf, [EnumeratorCancellation] CancellationToken cancel)
     {
         using var snapshot = await handle.SnapshotAsync(asOf, cancel);
         await foreach (var updates in snapshot.ReadAsync(cancel))
             yield return updates;
     }
 
+    public override async IAsyncEnumerable<UpdateColumns> ConsolidatedSnapshotAsync(
+        Timestamp asOf, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        using var snapshot = await handle.SnapshotAsync(asOf, cancel);
+        await foreach (var updates in snapshot.ReadConsolidatedAsync(cancel))
+            yield return updates;
+    }
+
     public override async IAsyncEnumerable<ShardDelta> ListenAsync(
-        Timestamp from, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
+        Timestamp from, [EnumeratorCancellation] CancellationToken cancel)
     {
         await foreach (var delta in handle.ListenAsync(from, cancel))
         {
