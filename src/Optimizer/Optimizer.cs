@@ -22,6 +22,65 @@ public sealed record TransformContext(IIndexOracle Indexes, int ConstantRowsMax 
 /// <summary>MIR → MIR: the list of transforms, in order.</summary>
 public static class Optimizer
 {
+    /// <summary>Rounds of the logical transforms; plans settle in two or three.</summary>
+    private const int RoundsMax = 12;
+
+    private static readonly ITransform[] Logical =
+    [
+        new NormalizeLets(),
+        new ScalarSimplify(),
+        new EmptyPropagation(),
+        new UnionFusion(),
+        new UnionCancellation(),
+        new MfpFusion(),
+        new JoinFusion(),
+        new PredicatePushdown(),
+        new MfpFusion(),
+        new ReduceFusion(),
+        new ReduceElision(),
+        new TopKElision(),
+        new ThresholdElision(),
+        new SemijoinIdempotence(),
+        new RedundantJoin(),
+        new ProjectionPushdown(),
+        new MfpFusion(),
+        new ConstantRelations(),
+        new RelationCse(),
+    ];
+
+    private static readonly ITransform[] Physical =
+    [
+        new JoinChoice(),
+        new RelationCse(),
+    ];
+
+    /// <summary>All transforms, in the order of their first use.</summary>
+    public static IReadOnlyList<ITransform> All => [.. Logical.Concat(Physical).DistinctBy(t => t.Name)];
+
     /// <summary>A plan with the same rows that is cheaper to maintain, its joins planned over the indexes that exist.</summary>
-    public static MirRelationExpr Optimize(MirRelationExpr plan, IIndexOracle indexes) => plan;
+    public static MirRelationExpr Optimize(MirRelationExpr plan, IIndexOracle indexes)
+    {
+        var context = new TransformContext(indexes);
+        plan = OptimizeLocally(plan, context);
+        foreach (var transform in Physical)
+            plan = transform.Apply(plan, context);
+        return plan;
+    }
+
+    /// <summary>The part that does not depend on indexes: what is kept of a view.</summary>
+    public static MirRelationExpr OptimizeLocally(MirRelationExpr plan) => OptimizeLocally(plan, TransformContext.Default);
+
+    private static MirRelationExpr OptimizeLocally(MirRelationExpr plan, TransformContext context)
+    {
+        for (var round = 0; round < RoundsMax; round++)
+        {
+            var before = plan;
+            foreach (var transform in Logical)
+                plan = transform.Apply(plan, context);
+            if (plan == before)
+                break;
+        }
+
+        return plan;
+    }
 }

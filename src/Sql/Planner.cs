@@ -1,6 +1,5 @@
 using Materialize.Core.Collections;
 using Materialize.Repr;
-using Materialize.Sql.Parser;
 
 namespace Materialize.Sql;
 
@@ -13,12 +12,12 @@ public static partial class Planner
     /// <summary>The shape of a statement's result and of its parameters, for Parse and Describe.</summary>
     /// <param name="paramTypes">What the client said of <c>$1</c>…; null where it left the type open. May be shorter than the parameters are many.</param>
     /// <exception cref="SqlException">The statement cannot be planned; with a position where there is one.</exception>
-    public static StatementDesc Describe(ISqlCatalog catalog, Statement statement, IReadOnlyList<SqlType?> paramTypes) =>
+    public static StatementDesc Describe(ISqlCatalog catalog, Ast.Statement statement, IReadOnlyList<SqlType?> paramTypes) =>
         throw new System.Diagnostics.UnreachableException();
 
     /// <summary>The plan of a statement with its parameters bound.</summary>
     /// <param name="sql">The statement's own text: prepared statements and cursors keep it.</param>
     /// <exception cref="SqlException">The statement cannot be planned.</exception>
-    public static StatementPlan Plan(ISqlCatalog catalog, Statement statement, Params parameters, string sql = "") =>
+    public static StatementPlan Plan(ISqlCatalog catalog, Ast.Statement statement, Params parameters, string sql = "") =>
         throw new System.Diagnostics.UnreachableException();
 }

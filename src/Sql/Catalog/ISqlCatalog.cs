@@ -102,6 +102,9 @@ public sealed record CatalogItem
 
     public required SchemaId SchemaId { get; init; }
 
+    /// <summary>What <c>'name'::regclass</c> gives.</summary>
+    public uint Oid { get; init; }
+
     public required RoleId Owner { get; init; }
 
     /// <summary>The columns of a relation; null for what has no rows to read (indexes, connections, secrets, sinks).</summary>
@@ -144,7 +147,11 @@ public sealed record CatalogItem
 }
 
 /// <summary>A named type: built-in, or a user's with its <see cref="SqlType.CustomId"/> set.</summary>
-public sealed record CatalogType(GlobalId Id, FullName Name, SqlType Type);
+public sealed record CatalogType(GlobalId Id, FullName Name, SqlType Type)
+{
+    /// <summary>What <c>'name'::regtype</c> gives.</summary>
+    public uint Oid { get; init; }
+}
 
 public sealed record CatalogDatabase(DatabaseId Id, string Name, RoleId Owner);
 

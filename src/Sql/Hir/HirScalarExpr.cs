@@ -83,19 +83,6 @@ public abstract record HirScalarExpr
 
     public static HirScalarExpr Null(SqlType type) => new Literal(Datum.Null, type.Nullable());
 
-    /// <summary>A function's call, its nullability from its arguments'.</summary>
-    public static HirScalarExpr CallOf(ScalarFunc func, SqlType output, params ReadOnlySpan<HirScalarExpr> args)
-    {
-        var nullable = func.IntroducesNulls;
-        if (func.PropagatesNulls)
-        {
-            foreach (var arg in args)
-                nullable |= arg.Type.IsNullable;
-        }
-
-        return new Call(func, ValueArray.Create(args), new ColumnType(output, nullable));
-    }
-
     /// <summary>The direct scalar subexpressions; not those inside subqueries.</summary>
     public IEnumerable<HirScalarExpr> Children => this switch
     {

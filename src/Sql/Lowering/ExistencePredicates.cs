@@ -75,13 +75,13 @@ internal static class ExistencePredicates
 
     private static HirScalarExpr NotExists(HirRelationExpr query) => Not(new HirScalarExpr.Exists(query));
 
-    private static HirScalarExpr Not(HirScalarExpr e) => HirScalarExpr.CallOf(ScalarFunctions.Not, Repr.SqlType.Bool, e);
+    private static HirScalarExpr Not(HirScalarExpr e) => Typing.Bool(ScalarFunctions.Not, e);
 
-    private static HirScalarExpr IsNull(HirScalarExpr e) => HirScalarExpr.CallOf(ScalarFunctions.IsNull, Repr.SqlType.Bool, e);
+    private static HirScalarExpr IsNull(HirScalarExpr e) => Typing.Bool(ScalarFunctions.IsNull, e);
 
-    private static HirScalarExpr IsTrue(HirScalarExpr e) => HirScalarExpr.CallOf(ScalarFunctions.IsTrue, Repr.SqlType.Bool, e);
+    private static HirScalarExpr IsTrue(HirScalarExpr e) => Typing.Bool(ScalarFunctions.IsTrue, e);
 
-    private static HirScalarExpr IsFalse(HirScalarExpr e) => HirScalarExpr.CallOf(ScalarFunctions.IsFalse, Repr.SqlType.Bool, e);
+    private static HirScalarExpr IsFalse(HirScalarExpr e) => Typing.Bool(ScalarFunctions.IsFalse, e);
 
-    private static HirScalarExpr Or(HirScalarExpr a, HirScalarExpr b) => HirScalarExpr.CallOf(ScalarFunctions.Or, Repr.SqlType.Bool, a, b);
+    private static HirScalarExpr Or(HirScalarExpr a, HirScalarExpr b) => Typing.Bool(ScalarFunctions.Or, a, b);
 }

@@ -116,7 +116,7 @@ public abstract record ObjectId
 
     public sealed record Cluster(ClusterId Id) : ObjectId;
 
-    public sealed record Replica(ClusterId Cluster, ReplicaId Id) : ObjectId;
+    public sealed record Replica(ClusterId ClusterId, ReplicaId Id) : ObjectId;
 
     public sealed record Role(RoleId Id) : ObjectId;
 

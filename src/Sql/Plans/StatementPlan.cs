@@ -1,7 +1,6 @@
 using Materialize.Core.Collections;
 using Materialize.Expr;
 using Materialize.Repr;
-using Materialize.Sql.Parser;
 
 namespace Materialize.Sql;
 
@@ -101,14 +100,14 @@ public abstract partial record StatementPlan
 
     public sealed record RollbackTransaction : StatementPlan;
 
-    public sealed record Declare(string Name, Statement Statement, string StatementSql, ValueArray<SqlType> ParamTypes, Params Params) : StatementPlan;
+    public sealed record Declare(string Name, Ast.Statement Statement, string StatementSql, ValueArray<SqlType> ParamTypes, Params Params) : StatementPlan;
 
     /// <param name="Count">Null: ALL.</param>
     public sealed record Fetch(string Cursor, ulong? Count, TimeSpan? Timeout) : StatementPlan;
 
     public sealed record Close(string Cursor) : StatementPlan;
 
-    public sealed record Prepare(string Name, Statement Statement, string StatementSql, StatementDesc Desc) : StatementPlan;
+    public sealed record Prepare(string Name, Ast.Statement Statement, string StatementSql, StatementDesc Desc) : StatementPlan;
 
     /// <param name="Arguments">Constant expressions without columns, not yet cast to the parameters' types.</param>
     public sealed record Execute(string Name, Params Arguments) : StatementPlan;
