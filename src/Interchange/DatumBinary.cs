@@ -80,8 +80,19 @@ public static class DatumBinary
                 WriteRange(type.Element!, value.AsRange!, output);
                 break;
             default:
-                throw new InterchangeException("0A000", $"binary encoding of {type.Kind.ToString().ToLowerInvariant()} types is not supported");
+                throw NoBinaryForm(type);
         }
+    }
+
+    /// <exception cref="InterchangeException">0A000: values of the type, or of a part of it, have no binary form.</exception>
+    public static void CheckWritable(SqlType type)
+    {
+        if (type.Kind is ScalarKind.List or ScalarKind.Map)
+            throw NoBinaryForm(type);
+        if (type.Element is { } element)
+            CheckWritable(element);
+        foreach (var field in type.Fields)
+            CheckWritable(field.Type.Type);
     }
 
     /// <summary>Reads a parameter's binary form.</summary>
@@ -199,15 +210,15 @@ public static class DatumBinary
 
     private static void WriteRange(SqlType element, RangeDatum range, WireBuffer output)
     {
-        const int empty = 1, lowerInclusive = 2, upperInclusive = 4, lowerInfinite = 8, upperInfinite = 16;
+        const int Empty = 1, LowerInclusive = 2, UpperInclusive = 4, LowerInfinite = 8, UpperInfinite = 16;
         if (range.IsEmpty)
         {
-            output.WriteByte(empty);
+            output.WriteByte(Empty);
             return;
         }
 
-        output.WriteByte((byte)((range.LowerInclusive ? lowerInclusive : 0) | (range.UpperInclusive ? upperInclusive : 0)
-            | (range.Lower.IsNull ? lowerInfinite : 0) | (range.Upper.IsNull ? upperInfinite : 0)));
+        output.WriteByte((byte)((range.LowerInclusive ? LowerInclusive : 0) | (range.UpperInclusive ? UpperInclusive : 0)
+            | (range.Lower.IsNull ? LowerInfinite : 0) | (range.Upper.IsNull ? UpperInfinite : 0)));
         if (!range.Lower.IsNull)
             WriteElement(element, range.Lower, output);
         if (!range.Upper.IsNull)
@@ -333,6 +344,9 @@ public static class DatumBinary
     }
 
     private static ReadOnlySpan<byte> Exactly(ReadOnlySpan<byte> bytes, int length) => bytes.Length == length ? bytes : throw Incorrect();
+
+    private static InterchangeException NoBinaryForm(SqlType type) =>
+        new("0A000", $"binary encoding of {type.Kind.ToString().ToLowerInvariant()} types is not supported");
 
     private static InterchangeException Incorrect() => new("22P03", "incorrect binary data format in bind parameter");
 }

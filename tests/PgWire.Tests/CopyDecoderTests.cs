@@ -45,7 +45,7 @@ public sealed class CopyDecoderTests
     [Theory]
     [InlineData("1\ta\\\nb\t\\N\r\n2\t\\\\\tc\n\\.\n", CopyTextFormat.Text)]
     [InlineData("1,\"a\n\"\"b\",x\r\n2,\"q\",\"\n\"\n\"3\",,\"\n\\.\n4,x,y", CopyTextFormat.Csv)]
-    [InlineData("1,\"a\"b\"\n,c\",d\n2,\"\"\"\",\"\"\n", CopyTextFormat.Csv)]
+    [InlineData("1,\"a\"b\",c\n2,\"\"\"\",\"\"\n3,,\"x\n\\.\n", CopyTextFormat.Csv)]
     public void Cuts_do_not_matter(string data, CopyTextFormat format)
     {
         var options = format == CopyTextFormat.Csv ? CopyTextOptions.CsvDefault : CopyTextOptions.TextDefault;
@@ -68,7 +68,7 @@ public sealed class CopyDecoderTests
     [Theory]
     [InlineData("1\tx\n", "22P04", "missing data for column \"c\"", "line 1")]
     [InlineData("1\tx\ty\tz\n", "22P04", "extra data after last expected column", "line 1")]
-    [InlineData("1\tx\ty\n\n", "22P02", null, "line 2, column a: \"\"")]
+    [InlineData("1\tx\ty\n\n", "22P02", "invalid input syntax for type integer: cannot parse integer from empty string: \"\"", "line 2, column a: \"\"")]
     [InlineData("1\tx\ty\nfoo\tx\ty\n", "22P02", null, "line 2, column a: \"foo\"")]
     public void Errors_tell_where(string data, string sqlState, string? message, string context)
     {

@@ -35,7 +35,6 @@ public sealed class CopyDecoder
     private int _start;
     private int _searched;
     private bool _inQuotes;
-    private bool _lineStartInQuotes;
     private bool _skipHeader;
     private bool _ended;
     private long _line;
@@ -99,7 +98,7 @@ public sealed class CopyDecoder
         while (!_ended)
         {
             var pending = _input.Written[_start..];
-            var length = _options.Format == CopyTextFormat.Csv ? FindCsvEnd(pending) : FindTextEnd(pending);
+            var length = _options.Format == CopyTextFormat.Csv ? FindCsvEnd(pending, atEnd) : FindTextEnd(pending);
             if (length < 0)
             {
                 if (!atEnd || pending.Length == 0)
@@ -168,37 +167,23 @@ public sealed class CopyDecoder
     }
 
     /// <summary>Where the record ends, or −1. A newline inside quotes does not end it, unless a line with <c>\.</c> follows.</summary>
-    private int FindCsvEnd(ReadOnlySpan<byte> pending)
+    /// <remarks>Between calls <see cref="_searched"/> is where a line begins, and <see cref="_inQuotes"/> holds for that place.</remarks>
+    private int FindCsvEnd(ReadOnlySpan<byte> pending, bool atEnd)
     {
-        var at = _searched;
         while (true)
         {
-            var newline = pending[at..].IndexOf((byte)'\n');
-            var stop = newline < 0 ? pending.Length : at + newline;
-            ScanQuotes(pending, at, stop);
-            if (newline < 0)
-            {
-                // Look again from the last whole line's end: a quote may be split from what decides about it.
-                _inQuotes = _lineStartInQuotes;
-                _searched = at;
+            var newline = pending[_searched..].IndexOf((byte)'\n');
+            if (newline < 0 && !atEnd)
                 return -1;
-            }
-
+            var stop = newline < 0 ? pending.Length : _searched + newline;
+            if (_inQuotes && pending[_searched..stop] is [(byte)'\\', (byte)'.'] or [(byte)'\\', (byte)'.', (byte)'\r'])
+                return _searched - 1;
+            if (newline < 0)
+                return -1;
+            ScanQuotes(pending, _searched, stop);
             if (!_inQuotes)
-            {
-                _lineStartInQuotes = false;
                 return stop;
-            }
-
-            at = stop + 1;
-            if (pending[at..].StartsWith("\\.\n"u8) || pending[at..].StartsWith("\\.\r\n"u8))
-            {
-                _lineStartInQuotes = false;
-                return stop;
-            }
-
-            _lineStartInQuotes = true;
-            _searched = at;
+            _searched = stop + 1;
         }
     }
 

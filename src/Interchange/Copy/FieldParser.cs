@@ -36,11 +36,8 @@ internal abstract class FieldParser(SqlType type)
     /// <summary>The general way.</summary>
     protected void ParseSlowly(ReadOnlySpan<byte> text, Span<byte> slot, WireBuffer row)
     {
-        var bytes = DatumForms.ToSlot(Type, DatumForms.ParseUtf8(Type, text));
-        if (slot.Length > 0)
-            bytes.CopyTo(slot);
-        else
-            row.Write(bytes);
+        slot.Clear();
+        DatumForms.WriteSlot(Type, DatumForms.ApplyModifier(Type, DatumForms.ParseUtf8(Type, text)), slot, row);
     }
 
     private sealed class BoolField(SqlType type) : FieldParser(type)

@@ -39,6 +39,6 @@ internal static class BinaryEncoders
 
     private sealed class NumericBinary : ValueEncoder
     {
-        public override void Write(ReadOnlySpan<byte> value, WireBuffer output) => NumericForm.WriteBinary(NumericForm.Read(value), output);
+        public override void Write(ReadOnlySpan<byte> value, WireBuffer output) => NumericForm.WriteBinary(Numeric.Read(value), output);
     }
 }

@@ -12,15 +12,6 @@ internal static class NumericForm
     public const int TextBytesMax = 96;
     private const int DigitsMax = 48;
 
-    /// <summary>From a row's 24 bytes.</summary>
-    public static Numeric Read(ReadOnlySpan<byte> slot) => new()
-    {
-        Low = BinaryPrimitives.ReadUInt128LittleEndian(slot),
-        High = BinaryPrimitives.ReadUInt32LittleEndian(slot[16..]),
-        Scale = slot[20],
-        Kind = (NumericKind)slot[21],
-    };
-
     /// <summary>Into a row's 24 bytes, which are zero.</summary>
     public static void WriteSlot(ulong coefficient, int scale, bool negative, Span<byte> slot)
     {

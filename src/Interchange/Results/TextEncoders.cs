@@ -106,7 +106,7 @@ internal static class TextEncoders
     private sealed class NumericText : ValueEncoder
     {
         public override void Write(ReadOnlySpan<byte> value, WireBuffer output) =>
-            output.Advance(NumericForm.WriteText(NumericForm.Read(value), output.GetSpan(NumericForm.TextBytesMax)));
+            output.Advance(NumericForm.WriteText(Numeric.Read(value), output.GetSpan(NumericForm.TextBytesMax)));
     }
 
     private sealed class DateText : ValueEncoder
