@@ -11,7 +11,7 @@ internal static class Keywords
 
     /// <summary>Not the beginning of an operand.</summary>
     public static readonly FrozenSet<string> InExpr = Set(
-        "with select where group having qualify order limit offset fetch options returning union except intersect from and or as then when else using on join asc desc");
+        "with select where group having qualify order limit offset fetch options returning union except intersect from and or as then when else asc desc");
 
     /// <summary>Not a column alias without AS.</summary>
     public static readonly FrozenSet<string> InColumnAlias = Set(

@@ -115,7 +115,7 @@ internal sealed partial class Parser
         var side = AcceptOneOf("BOTH", "LEADING", "TRAILING");
         var name = side switch { "LEADING" => "ltrim", "TRAILING" => "rtrim", _ => "btrim" };
         var args = new List<Expr>();
-        if (side is not null && Accept("FROM"))
+        if (Accept("FROM"))
         {
             args.Add(ParseExpr());
         }

@@ -251,7 +251,7 @@ internal sealed partial class Parser
     private Statement ParseCreateIndex(bool isDefault)
     {
         var unless = ParseIfNotExists();
-        var name = IsWord("ON") || IsWords("IN CLUSTER") || isDefault ? null : ParseIdent();
+        var name = IsWord("ON") || IsWords("IN CLUSTER") ? null : ParseIdent();
         if (unless && name is null && !isDefault)
             throw Expected("identifier");
         var cluster = ParseOptionalInCluster();
@@ -262,7 +262,13 @@ internal sealed partial class Parser
         {
             if (Accept("USING"))
                 Expect("ARRANGEMENT");
-            key = ParenthesizedOrEmpty(ParseExpr);
+            // A direction is accepted as in Postgres, but an arrangement is hashed: it says nothing.
+            key = ParenthesizedOrEmpty(() =>
+            {
+                var part = ParseExpr();
+                AcceptOneOf("ASC", "DESC");
+                return part;
+            });
         }
         return new Statement.CreateIndex(name, cluster, on, key, unless, ParseOptionalWithOptions(OptionNames.Index));
     }
