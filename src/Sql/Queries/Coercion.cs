@@ -200,7 +200,7 @@ internal static class Coercion
         if (to.Kind == ScalarKind.RegClass)
         {
             var item = parts is null ? null : context.Catalog.ResolveItem(parts.Value);
-            oid = item is null ? null : item.Oid;
+            oid = item?.Oid;
             if (oid is null)
                 throw SqlException.Plan($"relation \"{value}\" does not exist");
         }
