@@ -8,6 +8,8 @@ namespace Materialize.Optimizer.Tests;
 /// <summary>The rows of a MIR plan, by nested loops. The oracle of every transform.</summary>
 public sealed class MirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> collections)
 {
+    private const int ProductMax = 5000;
+
     private readonly Dictionary<int, Multiset> _locals = [];
 
     public Multiset Eval(MirRelationExpr expr)
@@ -91,7 +93,12 @@ public sealed class MirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> colle
     {
         List<(Datum[] Row, long Diff)> product = [([], 1)];
         foreach (var input in x.Inputs.Select(Eval))
+        {
+            if (product.Count * input.Rows.Count() > ProductMax)
+                throw new TooLargeException();
             product = [.. product.SelectMany(p => input.Rows.Select(r => ((Datum[])[.. p.Row, .. r.Row], p.Diff * r.Diff)))];
+        }
+
         var result = new Multiset();
         foreach (var (row, diff) in product)
         {
@@ -102,3 +109,6 @@ public sealed class MirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> colle
         return result;
     }
 }
+
+/// <summary>The plan is too much for nested loops: another seed will do.</summary>
+public sealed class TooLargeException : Exception;
