@@ -10,7 +10,7 @@ namespace Materialize.Repr;
 /// Integers, bool, dates and times live in <see cref="_low"/>; interval and uuid also in <see cref="_high"/>; floats as their
 /// bits; numeric, text, bytes, jsonb (its encoding) and containers by reference.
 /// </remarks>
-public readonly partial struct Datum
+public readonly partial struct Datum : IEquatable<Datum>
 {
     private readonly object? _reference;
     private readonly long _low;
@@ -95,6 +95,42 @@ public readonly partial struct Datum
     public static Datum FromMap(ValueArray<KeyValuePair<string, Datum>> entries) => new(0, 0, entries);
 
     public static Datum FromRange(RangeDatum value) => new(0, 0, value);
+
+    /// <summary>
+    /// Whether two datums of the same type are the same bits: agrees with SQL equality in grouping, because datums are canonical.
+    /// Containers compare deeply.
+    /// </summary>
+    public bool Equals(Datum other)
+    {
+        if (_present != other._present || _low != other._low || _high != other._high)
+            return false;
+        return (_reference, other._reference) switch
+        {
+            (null, null) => true,
+            (byte[] a, byte[] b) => a.AsSpan().SequenceEqual(b),
+            (not null, not null) => _reference.Equals(other._reference),
+            _ => false,
+        };
+    }
+
+    public override bool Equals(object? obj) => obj is Datum other && Equals(other);
+
+    public override int GetHashCode()
+    {
+        var hash = new HashCode();
+        hash.Add(_present);
+        hash.Add(_low);
+        hash.Add(_high);
+        if (_reference is byte[] bytes)
+            hash.AddBytes(bytes);
+        else
+            hash.Add(_reference);
+        return hash.ToHashCode();
+    }
+
+    public static bool operator ==(Datum a, Datum b) => a.Equals(b);
+
+    public static bool operator !=(Datum a, Datum b) => !a.Equals(b);
 }
 
 /// <summary>A span of time whose three parts are kept apart: a month has no fixed number of days.</summary>
