@@ -15,6 +15,7 @@ internal sealed record AdapterServices(
     IReplicaOrchestrator Orchestrator,
     PersistClient Persist,
     TxnsHandle Txns,
+    TxnsReader TxnsReader,
     ITimestampOracle Oracle,
     GroupCommitter Committer,
     SecretStore Secrets,

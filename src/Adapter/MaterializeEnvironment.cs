@@ -55,13 +55,14 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         var catalog = await Catalog.Catalog.OpenAsync(persist, shards.Catalog, options.DeployGeneration, options.DefaultSize.Name, cancel);
         // Only now: the one who owns the catalog owns the oracle.
         var oracle = await openOracle(cancel);
-        var txns = await TxnsHandle.OpenAsync(persist, shards.Txns, cancel);
+        var txnsReader = await TxnsReader.OpenAsync(persist, shards.Txns, cancel);
+        var txns = await TxnsHandle.OpenAsync(persist, txnsReader, new FencingEpoch(catalog.Epoch), cancel);
         var registry = new CollectionRegistry();
         var compute = new ComputeController(registry, new InstanceConfig(1000), time, loggers);
         var storage = new StorageController(persist, registry, catalog.Epoch, time, loggers);
         var committer = new GroupCommitter(txns, oracle, storage, time, loggers.CreateLogger<GroupCommitter>());
         var services = new AdapterServices(
-            catalog, registry, compute, storage, orchestrator, persist, txns, oracle, committer, new SecretStore(options.SecretsDirectory), new TransientIds(), options, time, loggers);
+            catalog, registry, compute, storage, orchestrator, persist, txns, txnsReader, oracle, committer, new SecretStore(options.SecretsDirectory), new TransientIds(), options, time, loggers);
         var environment = new MaterializeEnvironment(services);
         await environment.InstallAsync(cancel);
         environment.WatchForFatal();
@@ -132,6 +133,7 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         await _services.Compute.DisposeAsync();
         await _services.Storage.DisposeAsync();
         await _services.Txns.DisposeAsync();
+        await _services.TxnsReader.DisposeAsync();
         await _services.Orchestrator.DisposeAsync();
     }
 

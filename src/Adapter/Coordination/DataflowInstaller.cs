@@ -4,6 +4,8 @@ using Materialize.Core;
 using Materialize.Core.Collections;
 using Materialize.Optimizer;
 using Materialize.Persist.Columns;
+using Materialize.Persist.Oracle;
+using Materialize.Persist.Txns;
 using Materialize.Protocol;
 using Materialize.Repr;
 using Materialize.Sql;
@@ -73,9 +75,7 @@ internal sealed class DataflowInstaller(AdapterServices services)
     {
         var metadata = Metadata(item, isTable: true);
         // Readable from a time at which it was registered, and complete up to the next commit.
-        var at = await services.Oracle.WriteTsAsync(cancel);
-        await services.Txns.RegisterAsync([metadata.Shard], at.Timestamp, cancel);
-        await services.Oracle.ApplyWriteAsync(at.Timestamp, cancel);
+        var at = await RegisterAsync([metadata.Shard], cancel);
         await services.Storage.AddCollectionAsync(item.Id, StorageCollectionKind.Table, metadata, 0, Window(item), cancel);
         services.Storage.AdvanceTables(at.AdvanceTo.Millis, [item.Id]);
     }
@@ -83,9 +83,7 @@ internal sealed class DataflowInstaller(AdapterServices services)
     /// <summary>All tables at start, registered at one time; registering again is harmless.</summary>
     public async Task AddTablesAsync(IReadOnlyList<Item> tables, CancellationToken cancel)
     {
-        var at = await services.Oracle.WriteTsAsync(cancel);
-        await services.Txns.RegisterAsync([.. tables.Select(t => t.Shard!.Value)], at.Timestamp, cancel);
-        await services.Oracle.ApplyWriteAsync(at.Timestamp, cancel);
+        var at = await RegisterAsync([.. tables.Select(t => t.Shard!.Value)], cancel);
         foreach (var table in tables)
             await services.Storage.AddCollectionAsync(table.Id, StorageCollectionKind.Table, Metadata(table, isTable: true), 0, Window(table), cancel);
         services.Storage.AdvanceTables(at.AdvanceTo.Millis, []);
@@ -105,7 +103,8 @@ internal sealed class DataflowInstaller(AdapterServices services)
         {
             var item = services.Catalog.State.Items[table.Id];
             var layout = RowLayout.For(table.Desc.Type.Columns);
-            var snapshot = await services.Txns.Reader.SnapshotAsync(item.Shard!.Value, readTs, cancel);
+            await using var reader = await services.Persist.OpenReaderAsync(item.Shard!.Value, "reconcile", cancel);
+            using var snapshot = await services.TxnsReader.SnapshotAsync(reader, readTs, cancel);
             await foreach (var part in snapshot.ReadConsolidatedAsync(cancel))
             {
                 for (var i = 0; i < part.Count; i++)
@@ -123,9 +122,9 @@ internal sealed class DataflowInstaller(AdapterServices services)
 
     public async Task RestartMaterializedViewAsync(CatalogState state, Item item, CancellationToken cancel)
     {
-        var writer = await services.Persist.OpenWriterAsync(item.Shard!.Value, cancel);
-        var upper = await writer.FetchUpperAsync(cancel);
-        using var prepared = Prepare(state, item, upper?.Millis);
+        using var writer = await services.Persist.OpenWriterAsync(item.Shard!.Value, cancel);
+        var upper = Frontier.Of(await writer.FetchUpperAsync(cancel));
+        using var prepared = Prepare(state, item, upper.Time);
         await AddMaterializedViewAsync(item, prepared, cancel);
     }
 
@@ -149,9 +148,7 @@ internal sealed class DataflowInstaller(AdapterServices services)
     public async Task DropTableAsync(Item item)
     {
         services.Storage.DropCollection(item.Id);
-        var at = await services.Oracle.WriteTsAsync(CancellationToken.None);
-        await services.Txns.ForgetAsync(item.Shard!.Value, at.Timestamp, CancellationToken.None);
-        await services.Oracle.ApplyWriteAsync(at.Timestamp, CancellationToken.None);
+        await AtNewTimeAsync(at => services.Txns.ForgetAsync(at, item.Shard!.Value, CancellationToken.None), CancellationToken.None);
     }
 
     public async Task AddMaterializedViewAsync(Item item, PreparedDataflow prepared, CancellationToken cancel)
@@ -267,8 +264,24 @@ internal sealed class DataflowInstaller(AdapterServices services)
         return writes;
     }
 
+    private Task<WriteTimestamp> RegisterAsync(IReadOnlyList<ShardId> shards, CancellationToken cancel) =>
+        AtNewTimeAsync(at => services.Txns.RegisterAsync(at, shards, cancel), cancel);
+
+    /// <summary>Does something to the transaction log at a new time; a group commit may be first, then the next time is tried.</summary>
+    private async Task<WriteTimestamp> AtNewTimeAsync(Func<Timestamp, ValueTask<TxnsResult>> act, CancellationToken cancel)
+    {
+        while (true)
+        {
+            var at = await services.Oracle.WriteTsAsync(cancel);
+            if (await act(at.Timestamp) is TxnsResult.TooLate)
+                continue;
+            await services.Oracle.ApplyWriteAsync(at.Timestamp, cancel);
+            return at;
+        }
+    }
+
     private CollectionMetadata Metadata(Item item, bool isTable) =>
-        new(item.Shard!.Value, isTable ? services.Txns.TxnsShard : null, item.Desc!);
+        new(item.Shard!.Value, isTable ? services.TxnsReader.TxnsShard : null, item.Desc!);
 
     private static ulong Window(Item item) => item.Definition switch
     {

@@ -121,7 +121,8 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
             var at = await _oracle.WriteTsAsync(cancel);
             try
             {
-                await _txns.CommitAsync(at.Timestamp, writes, cancel);
+                if (await _txns.CommitAsync(at.Timestamp, writes, cancel) is TxnsResult.TooLate)
+                    continue;
                 await _oracle.ApplyWriteAsync(at.Timestamp, cancel);
                 _storage.AdvanceTables(at.AdvanceTo.Millis, batch.SelectMany(p => p.Writes).Select(w => w.Table));
                 foreach (var pending in batch)
@@ -146,15 +147,15 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
             await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(ahead, 1000)), _time, cancel);
     }
 
-    private static List<TxnWrite> Merge(List<Pending> batch)
+    private static List<Persist.Txns.TableWrite> Merge(List<Pending> batch)
     {
-        var merged = new List<TxnWrite>();
+        var merged = new List<Persist.Txns.TableWrite>();
         foreach (var group in batch.SelectMany(p => p.Writes).GroupBy(w => w.Shard))
         {
             var parts = group.Select(w => w.Rows).Where(r => !r.IsEmpty).ToList();
             if (parts.Count == 1)
             {
-                merged.Add(new TxnWrite(group.Key, parts[0]));
+                merged.Add(Persist.Txns.TableWrite.Of(group.Key, parts[0]));
                 continue;
             }
 
@@ -162,7 +163,7 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
             foreach (var part in parts)
                 builder.AddRange(part);
             if (builder.Count > 0)
-                merged.Add(new TxnWrite(group.Key, builder.Build()));
+                merged.Add(Persist.Txns.TableWrite.Of(group.Key, builder.Build()));
         }
 
         return merged;

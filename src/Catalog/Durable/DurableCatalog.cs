@@ -1,7 +1,7 @@
 using Materialize.Core;
+using Materialize.Core.Order;
 using Materialize.Persist;
 using Materialize.Persist.Columns;
-using Materialize.Persist.Shard;
 using Materialize.Repr;
 
 namespace Materialize.Catalog;
@@ -39,14 +39,15 @@ public sealed class DurableCatalog
         var writer = await persist.OpenWriterAsync(shard, cancel);
         while (true)
         {
-            var upper = ((await writer.FetchUpperAsync(cancel)) ?? Timestamp.MaxValue).Millis;
+            var frontier = await writer.FetchUpperAsync(cancel);
+            var upper = frontier.Elements[0].Millis;
             var entries = new Dictionary<string, CatalogEntry>();
             if (upper > 0)
             {
                 var reader = await persist.OpenReaderAsync(shard, "catalog", cancel);
                 await using (reader)
                 {
-                    var snapshot = await reader.SnapshotAsync(new Timestamp(upper - 1), cancel);
+                    using var snapshot = await reader.SnapshotAsync(new Timestamp(upper - 1), cancel);
                     await foreach (var part in snapshot.ReadConsolidatedAsync(cancel))
                     {
                         for (var i = 0; i < part.Count; i++)
@@ -90,7 +91,8 @@ public sealed class DurableCatalog
 
         foreach (var key in removes)
             builder.Add(_entries[key].Encode(), time, -1);
-        var result = await _writer.CompareAndAppendAsync(builder.Build(), time, new Timestamp(_upper + 1), cancel);
+        var result = await _writer.CompareAndAppendAsync(
+            builder.Build(), Antichain<Timestamp>.Of(time), Antichain<Timestamp>.Of(new Timestamp(_upper + 1)), cancel);
         if (result is not AppendResult.Appended)
             throw new CatalogFencedException();
         _upper++;

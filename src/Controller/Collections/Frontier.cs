@@ -1,3 +1,6 @@
+using Materialize.Core.Order;
+using Materialize.Repr;
+
 namespace Materialize.Controller;
 
 /// <summary>
@@ -20,6 +23,12 @@ public readonly record struct Frontier : IComparable<Frontier>
     public static Frontier Minimum => new(0);
 
     public static Frontier At(ulong time) => new(time);
+
+    /// <summary>From the general form, an antichain of at most one time.</summary>
+    public static Frontier Of(Antichain<Timestamp> frontier) => frontier.IsEmpty ? Empty : At(frontier.Elements[0].Millis);
+
+    /// <summary>The general form.</summary>
+    public Antichain<Timestamp> ToAntichain() => IsEmpty ? Antichain<Timestamp>.Empty : Antichain<Timestamp>.Of(new Timestamp(_value));
 
     /// <summary>From the protocol's form, where null is the empty frontier.</summary>
     public static Frontier Of(ulong? time) => new(time ?? ulong.MaxValue);

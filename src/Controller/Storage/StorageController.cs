@@ -1,6 +1,5 @@
 using Materialize.Core;
 using Materialize.Persist;
-using Materialize.Persist.Shard;
 using Materialize.Protocol;
 using Materialize.Repr;
 using Microsoft.Extensions.Logging;
@@ -34,6 +33,9 @@ public sealed partial class StorageController : IAsyncDisposable
 {
     /// <summary>How far a shard's durable since may lag behind what nobody needs any more: each downgrade is a write.</summary>
     private const ulong DurableSinceLagMs = 5_000;
+
+    /// <summary>The hold of every environmentd, one after the other: each takes over its predecessor's by epoch.</summary>
+    private static readonly CriticalReaderId EnvironmentHold = new(new Guid("6d61746c-0000-4000-8000-656e7669726f"));
 
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
 
@@ -72,15 +74,21 @@ public sealed partial class StorageController : IAsyncDisposable
     public async Task AddCollectionAsync(
         GlobalId id, StorageCollectionKind kind, CollectionMetadata metadata, ulong asOf, ulong windowMs, CancellationToken cancel)
     {
-        var critical = await _persist.OpenCriticalSinceAsync(metadata.Shard, "environmentd", _epoch, cancel);
-        var since = Frontier.Of(critical.Since?.Millis);
+        var critical = await _persist.OpenCriticalSinceAsync(metadata.Shard, EnvironmentHold, new FencingEpoch(_epoch), "environmentd", cancel);
+        if (critical.Epoch.Value != _epoch)
+        {
+            // Ours from now on: an environmentd of an older epoch cannot move it any more.
+            await critical.CompareAndDowngradeSinceAsync(critical.Epoch, new FencingEpoch(_epoch), critical.Since, cancel);
+        }
+
+        var since = Frontier.Of(critical.Since);
         if (!since.IsEmpty)
             since = Frontier.Max(since, Frontier.At(asOf));
         var upper = Frontier.Minimum;
         if (kind != StorageCollectionKind.Table)
         {
-            var writer = await _persist.OpenWriterAsync(metadata.Shard, cancel);
-            upper = Frontier.Of((await writer.FetchUpperAsync(cancel))?.Millis);
+            using var writer = await _persist.OpenWriterAsync(metadata.Shard, cancel);
+            upper = Frontier.Of(await writer.FetchUpperAsync(cancel));
         }
 
         _registry.Register(id, since, Frontier.Max(upper, Frontier.At(asOf)), windowMs);
@@ -227,13 +235,14 @@ public sealed partial class StorageController : IAsyncDisposable
                 return;
             }
 
-            var durable = collection.Critical.Since?.Millis ?? ulong.MaxValue;
+            var durable = Frontier.Of(collection.Critical.Since).Value;
             var active = collection.Kind == StorageCollectionKind.MaterializedView || collection.WrittenSinceMaintenance;
             if (!active || frontiers.Since.Time is not { } since || since < durable || since - durable < DurableSinceLagMs)
                 return;
             collection.WrittenSinceMaintenance = false;
-            var result = await collection.Critical.CompareAndDowngradeSinceAsync(_epoch, _epoch, new Timestamp(since), cancel);
-            if (result is SinceResult.Fenced)
+            var mine = new FencingEpoch(_epoch);
+            var result = await collection.Critical.CompareAndDowngradeSinceAsync(mine, mine, Frontier.At(since).ToAntichain(), cancel);
+            if (result is SinceResult.Mismatch)
             {
                 Fenced?.Invoke();
                 return;
@@ -241,7 +250,7 @@ public sealed partial class StorageController : IAsyncDisposable
 
             await _persist.MaintainAsync(collection.Metadata.Shard, cancel);
         }
-        catch (Exception e) when (e is IndeterminateException or DeterminateException or IOException)
+        catch (Exception e) when (e is PersistException or IOException)
         {
             // Nothing is lost: the next round tries again. The disk may be full.
             LogMaintenance(id, e.Message);
