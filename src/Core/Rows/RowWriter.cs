@@ -80,6 +80,17 @@ public sealed unsafe class RowWriter : IDisposable
         }
     }
 
+    /// <summary>Address of a row; valid until the next append.</summary>
+    public byte* AddressOf(int index) =>
+        Shape.Width >= 0 ? _data + ((long)index * Shape.Width) : _data + (index == 0 ? 0 : _ends[index - 1]);
+
+    public int LengthOf(int index) =>
+        Shape.Width >= 0 ? Shape.Width : (int)(_ends[index] - (index == 0 ? 0 : _ends[index - 1]));
+
+    /// <summary>Whether row <paramref name="index"/> is the <paramref name="length"/> bytes at <paramref name="row"/>.</summary>
+    public bool RowEquals(int index, byte* row, int length) =>
+        LengthOf(index) == length && new ReadOnlySpan<byte>(AddressOf(index), length).SequenceEqual(new ReadOnlySpan<byte>(row, length));
+
     /// <summary>Forgets the rows, keeps the memory.</summary>
     public void Clear()
     {
@@ -135,6 +146,15 @@ public sealed unsafe class RowWriter : IDisposable
         _used += bytes;
         Count += count;
         return first;
+    }
+
+    /// <summary>Forgets all rows but the first <paramref name="count"/>.</summary>
+    public void Truncate(int count)
+    {
+        if (count >= Count)
+            return;
+        _used = Shape.IsFixed ? (long)count * Shape.Width : count == 0 ? 0 : _ends[count - 1];
+        Count = count;
     }
 
     /// <summary>Hands over the rows and their memory; the writer begins anew with none.</summary>

@@ -78,6 +78,32 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
         Count += count;
     }
 
+    /// <summary>Times and diffs of <paramref name="count"/> rows that came from rows <paramref name="from"/> + selected[j] of <paramref name="source"/>.</summary>
+    public void AddSelected(UpdateBatch<TTime> source, int from, int* selected, int count)
+    {
+        if (source.Times == null && source.Diffs == null)
+        {
+            AddMany(count, source.UniformTime, source.UniformDiff);
+            return;
+        }
+
+        for (var j = 0; j < count; j++)
+            Add(source.TimeAt(from + selected[j]), source.DiffAt(from + selected[j]));
+    }
+
+    /// <summary>Times and diffs of rows [<paramref name="from"/>, <paramref name="from"/> + <paramref name="count"/>) of <paramref name="source"/>.</summary>
+    public void AddRange(UpdateBatch<TTime> source, int from, int count)
+    {
+        if (source.Times == null && source.Diffs == null)
+        {
+            AddMany(count, source.UniformTime, source.UniformDiff);
+            return;
+        }
+
+        for (var i = from; i < from + count; i++)
+            Add(source.TimeAt(i), source.DiffAt(i));
+    }
+
     public void AddHash(ulong hash)
     {
         EnsureHashes(1);

@@ -1,92 +1,81 @@
-using Materialize.Core;
 using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
 
-namespace Materialize.Dataflow;
+namespace Materialize.Dataflow.Operators;
 
 /// <summary>
-/// Feeds one input of one worker. Rows are sent at times at or after <see cref="Time"/>; what is before <see cref="Time"/> is complete at this worker.
-/// Worker thread only; from other threads <see cref="Worker.Post"/> the calls.
+/// The source behind an <see cref="InputHandle{TTime}"/>. Time: holds at the handle's time. Work: passes batches on. What the handle does is queued
+/// and takes effect in a run, so that the batches and the move of the hold are published together.
 /// </summary>
-public sealed class InputHandle<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
+internal sealed class InputOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const int FlushRows = 8192;
-    private const long FlushBytes = 1 << 20;
-    private readonly Operators.InputOperator<TTime> _operator;
-    private readonly BatchBuilder<TTime> _builder;
+    private readonly Queue<UpdateBatch<TTime>> _queue = new();
+    private readonly OutputPort<UpdateBatch<TTime>> _output;
+    private Stamp _time;
 
-    internal InputHandle(Operators.InputOperator<TTime> op, RowShape shape, TTime start)
+    private InputOperator(DataflowGraph graph, string name, Stamp start)
+        : base(graph, name)
     {
-        _operator = op;
-        _builder = new BatchBuilder<TTime>(shape);
-        Time = start;
+        _output = new OutputPort<UpdateBatch<TTime>>(this);
+        _time = start;
+        InitialHold(start);
     }
 
-    /// <summary>The least time that may still be sent.</summary>
-    public TTime Time { get; private set; }
-
-    public bool IsClosed { get; private set; }
-
-    public RowShape Shape => _builder.Rows.Shape;
-
-    /// <summary>Append rows here, each followed by <see cref="Commit"/>: sending without a copy.</summary>
-    public RowWriter Rows => _builder.Rows;
-
-    /// <summary>Sends one row.</summary>
-    public void Send(ReadOnlySpan<byte> row, TTime time, long diff)
+    public static (InputHandle<TTime> Handle, Stream<TTime> Rows) Build(Scope<TTime> scope, string name, RowShape shape, TTime start)
     {
-        _builder.Rows.Append(row);
-        Commit(time, diff);
+        var op = new InputOperator<TTime>(scope.Graph, name, start.ToStamp());
+        return (new InputHandle<TTime>(op, shape, start), new Stream<TTime>(scope, op._output, shape));
     }
 
-    /// <summary>Says time and diff of the row just appended to <see cref="Rows"/>. Buffered until a batch is full or the time advances.</summary>
-    public void Commit(TTime time, long diff)
+    public void Enqueue(UpdateBatch<TTime>? batch)
     {
-        if (IsClosed || time.CompareTo(Time) < 0)
-            throw new InvalidOperationException($"the input is at {(IsClosed ? "its end" : Time.ToString())} and cannot send at {time}");
-        _builder.Add(time, diff);
-        if (_builder.Count >= FlushRows || _builder.Bytes >= FlushBytes)
-            Flush();
-    }
-
-    /// <summary>Sends rows of one time and one diff. Copies them.</summary>
-    public void Send(RowWriter rows, TTime time, long diff)
-    {
-        for (var i = 0; i < rows.Count; i++)
-            Send(rows[i], time, diff);
-    }
-
-    /// <summary>Sends <paramref name="rows"/> with their times and diffs (or one time, or one diff, for all). Copies them.</summary>
-    public void Send(RowWriter rows, ReadOnlySpan<TTime> times, ReadOnlySpan<long> diffs)
-    {
-        for (var i = 0; i < rows.Count; i++)
-            Send(rows[i], times[times.Length == 1 ? 0 : i], diffs.IsEmpty ? 1 : diffs[diffs.Length == 1 ? 0 : i]);
-    }
-
-    /// <summary>Passes on what is buffered.</summary>
-    public void Flush() => _operator.Enqueue(_builder.Build());
-
-    /// <summary>Completes the times before <paramref name="time"/>. Going back is ignored.</summary>
-    public void AdvanceTo(TTime time)
-    {
-        if (IsClosed || time.CompareTo(Time) <= 0)
+        if (batch is null)
             return;
-        Flush();
-        Time = time;
-        _operator.Advance(time.ToStamp());
-    }
-
-    /// <summary>Completes all times.</summary>
-    public void Close()
-    {
-        if (IsClosed)
+        if (Graph.IsDropped)
+        {
+            batch.Release();
             return;
-        Flush();
-        IsClosed = true;
-        _operator.Advance(Stamp.Closed);
-        _builder.Dispose();
+        }
+
+        _queue.Enqueue(batch);
+        Activate();
     }
 
-    /// <summary>Same as <see cref="Close"/>.</summary>
-    public void Dispose() => Close();
+    public void Advance(Stamp time)
+    {
+        _time = time;
+        Activate();
+    }
+
+    public override void Run()
+    {
+        while (_queue.TryDequeue(out var batch))
+            _output.Send(batch);
+        SetHold(_time);
+    }
+
+    public override void Dispose()
+    {
+        while (_queue.TryDequeue(out var batch))
+            batch.Release();
+    }
+}
+
+/// <summary>A collection without rows: nothing is ever outstanding, so it is closed.</summary>
+internal sealed class EmptyOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+{
+    private EmptyOperator(DataflowGraph graph)
+        : base(graph, "empty")
+    {
+    }
+
+    public static Stream<TTime> Build(Scope<TTime> scope, RowShape shape)
+    {
+        var op = new EmptyOperator<TTime>(scope.Graph);
+        return new Stream<TTime>(scope, new OutputPort<UpdateBatch<TTime>>(op), shape);
+    }
+
+    public override void Run()
+    {
+    }
 }

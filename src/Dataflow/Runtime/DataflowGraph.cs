@@ -33,6 +33,9 @@ public sealed class DataflowGraph
 
     internal Tracker Tracker { get; }
 
+    /// <summary>Whether the worker's list of dataflows to run has this one.</summary>
+    internal bool IsScheduled { get; set; }
+
     internal bool IsActive => _activeCount > 0;
 
     /// <summary>What each operator of this worker's copy did so far.</summary>

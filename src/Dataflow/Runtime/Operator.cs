@@ -14,6 +14,8 @@ namespace Materialize.Dataflow.Runtime;
 /// </remarks>
 internal abstract class Operator
 {
+    private Stamp _entitled = Stamp.Closed;
+
     protected Operator(DataflowGraph graph, string name)
     {
         Graph = graph;
@@ -87,20 +89,23 @@ internal abstract class Operator
         Hold = hold;
     }
 
-    /// <summary>A frontier that went back would make complete times incomplete: checked on every message.</summary>
+    /// <summary>
+    /// Only what this run took, or held when it began, entitles to send. Checked on every message: a frontier that passed a time too early makes
+    /// wrong answers far away.
+    /// </summary>
     public void CheckMaySend(Stamp stamp)
     {
-        if (Hold is { } h && h <= stamp)
+        if (stamp >= _entitled || (Hold is { } h && h <= stamp))
             return;
-        if (stamp < OutputFrontier && stamp < _runFrontier)
-            Invariant.Check(false, $"{Name} sends at {stamp}, before its frontier {OutputFrontier}");
+        Invariant.Check(false, $"{Name} sends at {stamp} and may only from {_entitled}");
     }
 
-    private Stamp _runFrontier;
+    /// <summary>A message at <paramref name="stamp"/> was taken by this run.</summary>
+    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, stamp);
 
     internal void RunOnce(bool account)
     {
-        _runFrontier = OutputFrontier;
+        _entitled = Hold ?? Stamp.Closed;
         Runs++;
         if (account)
         {

@@ -62,7 +62,9 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : class, IM
     {
         if (!_queue.TryDequeue(out message!))
             return false;
-        MessagePlace.Add(message.MinStamp, -1);
+        var stamp = message.MinStamp;
+        MessagePlace.Add(stamp, -1);
+        Owner.NoteTaken(stamp);
         Owner.RowsIn += message.Updates;
         return true;
     }

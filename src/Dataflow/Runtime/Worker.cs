@@ -81,10 +81,11 @@ public sealed class Worker
             _ready.Clear();
             foreach (var graph in _running)
             {
+                graph.IsScheduled = false;
                 if (!graph.IsDropped)
                     graph.RunPass();
-                if (!graph.IsDropped && graph.IsActive)
-                    _ready.Add(graph);
+                if (graph.IsActive)
+                    NoteActive(graph);
             }
 
             _running.Clear();
@@ -150,8 +151,10 @@ public sealed class Worker
 
     internal void NoteActive(DataflowGraph graph)
     {
-        if (!_ready.Contains(graph) && !_running.Contains(graph))
-            _ready.Add(graph);
+        if (graph.IsScheduled)
+            return;
+        graph.IsScheduled = true;
+        _ready.Add(graph);
     }
 
     internal void Forget(DataflowGraph graph)
