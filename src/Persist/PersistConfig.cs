@@ -45,6 +45,9 @@ public sealed record PersistConfig
 
     public TimeSpan PollPauseMax { get; init; } = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Committed table writes go to their own shards this long after their commit, several at a time. Readers do not wait for it.</summary>
+    public TimeSpan TxnsApplyPause { get; init; } = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Whether the client compacts, collects and renews leases by itself. Off in tests that drive these steps.</summary>
     public bool Background { get; init; } = true;
 }

@@ -178,7 +178,7 @@ public sealed class ReadHandle : IAsyncDisposable
     }
 
     /// <summary>What is known now, times raised to <paramref name="asOf"/>, even if the upper is not past it: the caller knows that nothing is missing.</summary>
-    internal ShardSnapshot SnapshotOfKnown(Timestamp asOf)
+    internal ShardSnapshot SnapshotOfKnown(Timestamp asOf, Func<ShardState, IReadOnlyList<Run>>? unapplied = null)
     {
         var since = Since;
         if (!since.IsBeyond(asOf))
@@ -190,7 +190,7 @@ public sealed class ReadHandle : IAsyncDisposable
             throw use.State.IsTombstone ? new SinceViolationException(Shard, asOf, Frontier.Empty) : new LeaseExpiredException(Shard);
         }
 
-        return new ShardSnapshot(this, use, asOf);
+        return new ShardSnapshot(this, use, asOf, unapplied?.Invoke(use.State) ?? []);
     }
 
     /// <summary>Keeps the latest known state's blobs from deletion.</summary>

@@ -12,9 +12,12 @@ public sealed class ShardSnapshot : IDisposable
     private readonly ReadHandle _handle;
     private readonly StateUse _use;
     private readonly PartStore _store;
+    private readonly IReadOnlyList<Run> _unapplied;
 
-    internal ShardSnapshot(ReadHandle handle, StateUse use, Timestamp asOf)
+    /// <param name="unapplied">Committed elsewhere (the txns shard) and not yet in the state.</param>
+    internal ShardSnapshot(ReadHandle handle, StateUse use, Timestamp asOf, IReadOnlyList<Run> unapplied)
     {
+        _unapplied = unapplied;
         _handle = handle;
         _use = use;
         AsOf = asOf;
@@ -30,9 +33,9 @@ public sealed class ShardSnapshot : IDisposable
     /// <summary>How large they are, stored.</summary>
     public long EncodedBytes => Parts.Sum(p => p.EncodedBytes);
 
-    private IEnumerable<Batch> Batches => _use.State.Trace.Where(b => b.Lower.Time is { } lower && lower <= AsOf);
+    private IEnumerable<Run> Runs => _use.State.Trace.Where(b => b.Lower.Time is { } lower && lower <= AsOf).SelectMany(b => b.Runs).Concat(_unapplied);
 
-    private IEnumerable<Part> Parts => Batches.SelectMany(b => b.Parts);
+    private IEnumerable<Part> Parts => Runs.SelectMany(r => r.Parts);
 
     /// <summary>The updates of one piece, in no particular order, not consolidated with those of others.</summary>
     public async ValueTask<UpdateColumns> ReadPartAsync(int index, CancellationToken cancel) =>
@@ -52,7 +55,7 @@ public sealed class ShardSnapshot : IDisposable
     /// <summary>Each row once with its multiplicity, rows of multiplicity zero left out. Memory: a part for each stored run.</summary>
     public async IAsyncEnumerable<UpdateColumns> ReadConsolidatedAsync([EnumeratorCancellation] CancellationToken cancel)
     {
-        var runs = Batches.SelectMany(b => b.Runs).Select(run => _store.FetchRunAsync(run, AsOfTime, cancel)).ToArray();
+        var runs = Runs.Select(run => _store.FetchRunAsync(run, AsOfTime, cancel)).ToArray();
         var merger = new RunMerger(runs, _handle.Machine.Services.Config.PartBytesTarget);
         await foreach (var updates in merger.MergeAsync(cancel))
             yield return updates;

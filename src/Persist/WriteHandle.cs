@@ -109,7 +109,9 @@ public sealed class WriteHandle : IDisposable
 
     public void Dispose() => _machine.Dispose();
 
-    private async ValueTask<AppendResult> AppendAsync(
+    internal Services Services => _machine.Value.Services;
+
+    internal async ValueTask<AppendResult> AppendAsync(
         ImmutableArray<Run> runs, Frontier expectedUpper, Frontier newUpper, CancellationToken cancel)
     {
         if (!expectedUpper.IsBefore(newUpper))
