@@ -118,7 +118,15 @@ internal sealed class ShardMachine : IDisposable
     }
 
     /// <summary>Makes the changes that <paramref name="transition"/> wants, as often as races need; see the head of this file.</summary>
-    public async ValueTask<T> UpdateAsync<T>(Func<ShardState, Transition<T>> transition, CancellationToken cancel)
+    public ValueTask<T> UpdateAsync<T>(Func<ShardState, Transition<T>> transition, CancellationToken cancel) =>
+        UpdateAsync(transition, static _ => true, cancel);
+
+    /// <param name="mayRepeat">
+    /// When nobody can tell any more whether an attempt was committed: whether, in the state as it is now, the transition may be run again as if
+    /// it was not. Changes that say how something shall be may always.
+    /// </param>
+    public async ValueTask<T> UpdateAsync<T>(
+        Func<ShardState, Transition<T>> transition, Func<ShardState, bool> mayRepeat, CancellationToken cancel)
     {
         await _changing.WaitAsync(cancel);
         try
@@ -128,17 +136,28 @@ internal sealed class ShardMachine : IDisposable
             {
                 var state = State;
                 var wanted = transition(state);
+                IndeterminateException? lost = null;
                 if (wanted.Changes.IsDefaultOrEmpty)
                 {
                     if (fresh)
                         return wanted.Result;
                 }
-                else if (await TryCommitAsync(state, wanted.Changes, cancel))
+                else
                 {
-                    return wanted.Result;
+                    try
+                    {
+                        if (await TryCommitAsync(state, wanted.Changes, cancel))
+                            return wanted.Result;
+                    }
+                    catch (LogCutException e)
+                    {
+                        lost = e.Attempt;
+                    }
                 }
 
-                await RefreshAsync(cancel);
+                var now = await RefreshAsync(cancel);
+                if (lost is not null && !mayRepeat(now!))
+                    throw lost;
                 fresh = true;
             }
         }
@@ -266,10 +285,10 @@ internal sealed class ShardMachine : IDisposable
                     return false;
                 var there = await _services.Retry.RunAsync(() => _services.Consensus.ScanAsync(_key, data.SeqNo, 1, cancel), cancel);
                 if (there.Count == 0 || there[0].SeqNo != data.SeqNo)
-                    throw unknown;   // the log was cut meanwhile: nobody can tell any more
+                    throw new LogCutException(unknown);
                 return StateCodec.DecodeEntry(_key, there[0]).OpId == opId;
             }
-            catch (IndeterminateException e) when (attempt + 1 < _services.Config.AttemptsMax && e != unknown)
+            catch (IndeterminateException e) when (attempt + 1 < _services.Config.AttemptsMax)
             {
                 unknown = e;
             }
@@ -391,5 +410,11 @@ internal sealed class ShardMachine : IDisposable
         }
 
         moved.SetResult();
+    }
+
+    /// <summary>The entry that would tell the outcome of an attempt has been cut off the log.</summary>
+    private sealed class LogCutException(IndeterminateException attempt) : Exception
+    {
+        public IndeterminateException Attempt => attempt;
     }
 }
