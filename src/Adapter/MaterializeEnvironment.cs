@@ -45,6 +45,7 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
     public static async Task<MaterializeEnvironment> StartAsync(
         PersistClient persist,
         IReplicaOrchestrator orchestrator,
+        IUpstreamInspector upstream,
         EnvironmentShards shards,
         Func<CancellationToken, Task<ITimestampOracle>> openOracle,
         EnvironmentOptions options,
@@ -62,7 +63,7 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         var storage = new StorageController(persist, registry, catalog.Epoch, time, loggers);
         var committer = new GroupCommitter(txns, oracle, storage, time, loggers.CreateLogger<GroupCommitter>());
         var services = new AdapterServices(
-            catalog, registry, compute, storage, orchestrator, persist, txns, txnsReader, oracle, committer, new SecretStore(options.SecretsDirectory), new TransientIds(), options, time, loggers);
+            catalog, registry, compute, storage, orchestrator, persist, txns, txnsReader, oracle, committer, new SecretStore(options.SecretsDirectory), upstream, new TransientIds(), options, time, loggers);
         var environment = new MaterializeEnvironment(services);
         await environment.InstallAsync(cancel);
         environment.WatchForFatal();
