@@ -101,13 +101,21 @@ internal static unsafe partial class RowKernels
                     SortKey.Write(types[o.Column].Type, value, o.Descending, o.NullsLast, buffer);
                 }
 
+                // Ties go by the whole row, in the order of its values: the answer must not depend on how they are stored.
+                foreach (var c in kept)
+                {
+                    var (part, index) = source.Places[c];
+                    var value = new RowReader(layouts[part], RowAt(layouts[part], io.Parts[part][io.Selected[j]])).Datum(index);
+                    SortKey.Write(types[c].Type, value, false, true, buffer);
+                }
+
                 sortKeys.Append(buffer.WrittenSpan);
             }
         };
     }
 
     /// <summary>The bytes of a row of which only the address is known.</summary>
-    private static ReadOnlySpan<byte> RowAt(RowLayout layout, nint address) => new(
+    public static ReadOnlySpan<byte> RowAt(RowLayout layout, nint address) => new(
         (void*)address,
         layout.VariableCount == 0 ? layout.HeaderWidth : (int)*(uint*)(address + layout.HeaderWidth - sizeof(uint)));
 }
