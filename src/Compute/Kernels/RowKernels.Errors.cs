@@ -20,9 +20,9 @@ internal static unsafe partial class RowKernels
     };
 
     /// <summary>Appends an encoded error.</summary>
-    public static void Encode(EvalError error, RowWriter output) => output.Append(ErrorBytes.Encode(error));
+    public static void Encode(EvalError error, RowWriter output) => output.Append(EvalErrorCodec.Encode(error));
 
-    public static EvalError DecodeError(ReadOnlySpan<byte> bytes) => ErrorBytes.Decode(bytes);
+    public static EvalError DecodeError(ReadOnlySpan<byte> bytes) => EvalErrorCodec.Decode(bytes);
 
     /// <summary>An encoded error is four texts, each behind its length (all ones: absent).</summary>
     private static int ErrorLength(byte* error)
