@@ -65,7 +65,7 @@ public sealed class InterpretedSite
     }
 
     /// <summary>For a variable-width result: its bytes, kept until the next row.</summary>
-    public nint Bytes(Datum value, out int length)
+    public long Bytes(Datum value, out int length)
     {
         length = 0;
         if (value.IsNull)

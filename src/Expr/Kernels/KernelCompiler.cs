@@ -79,9 +79,9 @@ public static class KernelCompiler
         var index = Expression.Variable(typeof(int), "i");
         var count = Expression.Variable(typeof(int), "count");
         var emitted = Expression.Variable(typeof(int), "emitted");
-        var selected = Expression.Variable(typeof(nint), "selected");
-        var addresses = Variables("part", input.Parts.Count, typeof(nint));
-        var rows = Variables("row", input.Parts.Count, typeof(nint));
+        var selected = Expression.Variable(typeof(long), "selected");
+        var addresses = Variables("part", input.Parts.Count, typeof(long));
+        var rows = Variables("row", input.Parts.Count, typeof(long));
         var writers = Variables("writer", outputs.Length, typeof(RowWriter));
         var next = Expression.Label("next");
         var emitter = new ScalarEmitter(input, program, rows, io, index);
@@ -103,7 +103,7 @@ public static class KernelCompiler
             OutputRow.Emit(emitter, writers[i], outputs[i].Layout, [.. outputs[i].Columns.Select(c => mfp.Projection[c])], input, rows);
 
         var slow = new SlowPath(input, program, outputs);
-        var selectedSlot = Expression.Add(selected, Expression.Convert(Expression.Multiply(emitted, Expression.Constant(sizeof(int))), typeof(nint)));
+        var selectedSlot = Expression.Add(selected, Expression.Convert(Expression.Multiply(emitted, Expression.Constant(sizeof(int))), typeof(long)));
         var done = Expression.Label("done");
         var loop = Expression.Label("loop");
         List<Expression> body =
@@ -118,11 +118,11 @@ public static class KernelCompiler
             Expression.Label(loop),
             Expression.IfThen(Expression.GreaterThanOrEqual(index, count), Expression.Goto(done)),
             .. rows.Select((r, p) => Expression.Assign(
-                r, ScalarEmitter.Read(typeof(nint), Expression.Add(addresses[p], Expression.Convert(Expression.Multiply(index, Expression.Constant(sizeof(long))), typeof(nint)))))),
+                r, ScalarEmitter.Read(typeof(long), Expression.Add(addresses[p], Expression.Convert(Expression.Multiply(index, Expression.Constant(sizeof(long))), typeof(long)))))),
             emitter.UsesScratch ? ScalarEmitter.Runtime(nameof(KernelRuntime.NextRow)) : Expression.Empty(),
             .. emitter.Body,
             times.Write(io, emitted),
-            Expression.IfThen(Expression.NotEqual(selected, Expression.Constant((nint)0)), ScalarEmitter.Write(selectedSlot, index)),
+            Expression.IfThen(Expression.NotEqual(selected, Expression.Constant(0L)), ScalarEmitter.Write(selectedSlot, index)),
             Expression.PreIncrementAssign(emitted),
             Expression.Goto(next),
             Expression.Label(emitter.Slow),
@@ -193,7 +193,7 @@ public static class KernelCompiler
 
         public Expression Write(Expression io, Expression emitted)
         {
-            var offset = Expression.Convert(Expression.Multiply(emitted, Expression.Constant(sizeof(ulong))), typeof(nint));
+            var offset = Expression.Convert(Expression.Multiply(emitted, Expression.Constant(sizeof(ulong))), typeof(long));
             return Expression.Block(
                 typeof(void),
                 Slot(nameof(KernelRuntime.ValidFromAddress), _from ?? (Expression)Expression.Constant(0UL)),
@@ -202,7 +202,7 @@ public static class KernelCompiler
             Expression Slot(string address, Expression value)
             {
                 var start = ScalarEmitter.Runtime(address, io);
-                return Expression.IfThen(Expression.NotEqual(start, Expression.Constant((nint)0)), ScalarEmitter.Write(Expression.Add(start, offset), value));
+                return Expression.IfThen(Expression.NotEqual(start, Expression.Constant(0L)), ScalarEmitter.Write(Expression.Add(start, offset), value));
             }
         }
     }

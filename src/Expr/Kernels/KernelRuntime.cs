@@ -6,36 +6,39 @@ using Materialize.Repr;
 namespace Materialize.Expr.Kernels;
 
 /// <summary>
-/// What generated code calls. Expression trees have no pointer types, so addresses are <see cref="nint"/>; each of these is small
+/// What generated code calls. Expression trees have no pointer types, nor arithmetic on nint, so addresses are longs; each of these is small
 /// enough to be inlined, or does work that outweighs a call. A method that can fail returns false and generated code then leaves
 /// the row to the interpreter, which words the error.
 /// </summary>
 public static unsafe class KernelRuntime
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Read<T>(nint address) where T : unmanaged => Unsafe.ReadUnaligned<T>((void*)address);
+    public static T Read<T>(long address) where T : unmanaged => Unsafe.ReadUnaligned<T>((void*)address);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Write<T>(nint address, T value) where T : unmanaged => Unsafe.WriteUnaligned((void*)address, value);
+    public static void Write<T>(long address, T value) where T : unmanaged => Unsafe.WriteUnaligned((void*)address, value);
 
-    public static nint PartAddresses(KernelIo io, int part) => (nint)io.Parts[part];
+    public static long PartAddresses(KernelIo io, int part) => (long)io.Parts[part];
 
-    public static nint SelectedAddress(KernelIo io) => (nint)io.Selected;
+    public static long SelectedAddress(KernelIo io) => (long)io.Selected;
 
-    public static nint ValidFromAddress(KernelIo io) => (nint)io.ValidFrom;
+    public static long ValidFromAddress(KernelIo io) => (long)io.ValidFrom;
 
-    public static nint ValidUntilAddress(KernelIo io) => (nint)io.ValidUntil;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Copy(nint target, nint source, int length) => Unsafe.CopyBlockUnaligned((void*)target, (void*)source, (uint)length);
-
-    public static void Clear(nint target, int length) => Unsafe.InitBlockUnaligned((void*)target, 0, (uint)length);
+    public static long ValidUntilAddress(KernelIo io) => (long)io.ValidUntil;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool EqualBytes(nint a, int aLength, nint b, int bLength) =>
+    public static long Reserve(RowWriter writer, int bytes) => (long)writer.Reserve(bytes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Copy(long target, long source, int length) => Unsafe.CopyBlockUnaligned((void*)target, (void*)source, (uint)length);
+
+    public static void Clear(long target, int length) => Unsafe.InitBlockUnaligned((void*)target, 0, (uint)length);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool EqualBytes(long a, int aLength, long b, int bLength) =>
         aLength == bLength && new ReadOnlySpan<byte>((void*)a, aLength).SequenceEqual(new ReadOnlySpan<byte>((void*)b, bLength));
 
-    public static int CompareBytes(nint a, int aLength, nint b, int bLength) =>
+    public static int CompareBytes(long a, int aLength, long b, int bLength) =>
         new ReadOnlySpan<byte>((void*)a, aLength).SequenceCompareTo(new ReadOnlySpan<byte>((void*)b, bLength));
 
     public static int CompareDoubles(double a, double b) => DatumOrder.CompareFloats(a, b);
@@ -46,17 +49,17 @@ public static unsafe class KernelRuntime
 
     public static int CompareIntervals(Interval a, Interval b) => (a.Months, a.Days, a.Micros).CompareTo((b.Months, b.Days, b.Micros));
 
-    public static Numeric ReadNumeric(nint address) => Numeric.Read(new ReadOnlySpan<byte>((void*)address, Numeric.Width));
+    public static Numeric ReadNumeric(long address) => Numeric.Read(new ReadOnlySpan<byte>((void*)address, Numeric.Width));
 
-    public static void WriteNumeric(nint address, Numeric value) => value.Write(new Span<byte>((void*)address, Numeric.Width));
+    public static void WriteNumeric(long address, Numeric value) => value.Write(new Span<byte>((void*)address, Numeric.Width));
 
-    public static UInt128 ReadUuid(nint address) => System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(new ReadOnlySpan<byte>((void*)address, 16));
+    public static UInt128 ReadUuid(long address) => System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(new ReadOnlySpan<byte>((void*)address, 16));
 
-    public static void WriteUuid(nint address, UInt128 value) => System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(new Span<byte>((void*)address, 16), value);
+    public static void WriteUuid(long address, UInt128 value) => System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(new Span<byte>((void*)address, 16), value);
 
-    public static Interval ReadInterval(nint address) => new(Read<int>(address), Read<int>(address + 4), Read<long>(address + 8));
+    public static Interval ReadInterval(long address) => new(Read<int>(address), Read<int>(address + 4), Read<long>(address + 8));
 
-    public static void WriteInterval(nint address, Interval value)
+    public static void WriteInterval(long address, Interval value)
     {
         Write(address, value.Months);
         Write(address + 4, value.Days);
@@ -142,7 +145,7 @@ public static unsafe class KernelRuntime
     public static float Canonical(float value) => value == 0 ? 0f : float.IsNaN(value) ? float.NaN : value;
 
     /// <summary>Memory for values that the interpreter makes, until the next row; one arena a thread.</summary>
-    internal static nint Keep(ReadOnlySpan<byte> bytes)
+    internal static long Keep(ReadOnlySpan<byte> bytes)
     {
         var arena = _arena ??= new ScratchArena();
         return arena.Put(bytes);

@@ -32,7 +32,7 @@ internal static class OutputRow
         }
 
         var total = layout.VariableCount == 0 ? size : emitter.Stored(size);
-        var target = emitter.Stored(Expression.Call(writer, nameof(RowWriter.ReserveAddress), null, total));
+        var target = emitter.Stored(ScalarEmitter.Runtime(nameof(KernelRuntime.Reserve), writer, total));
         WriteNulls(emitter, layout, values, target);
         for (var i = 0; i < values.Length; i++)
         {
@@ -67,7 +67,7 @@ internal static class OutputRow
         Expression size = layout.VariableCount == 0
             ? Expression.Constant(layout.HeaderWidth)
             : emitter.Stored(ScalarEmitter.Read(typeof(int), ScalarEmitter.At(row, layout.EndsOffset + (sizeof(uint) * (layout.VariableCount - 1)))));
-        var target = emitter.Stored(Expression.Call(writer, nameof(RowWriter.ReserveAddress), null, size));
+        var target = emitter.Stored(ScalarEmitter.Runtime(nameof(KernelRuntime.Reserve), writer, size));
         emitter.Body.Add(ScalarEmitter.Runtime(nameof(KernelRuntime.Copy), target, row, size));
         emitter.Body.Add(Expression.Call(writer, nameof(RowWriter.Commit), null, size));
     }
@@ -96,7 +96,7 @@ internal static class OutputRow
             if (layout.IsFixed(i))
                 continue;
             emitter.Body.Add(ScalarEmitter.Runtime(
-                nameof(KernelRuntime.Copy), Expression.Add(target, Expression.Convert(end, typeof(nint))), values[i].Value, lengths[i]!));
+                nameof(KernelRuntime.Copy), Expression.Add(target, Expression.Convert(end, typeof(long))), values[i].Value, lengths[i]!));
             emitter.Body.Add(Expression.AddAssign(end, lengths[i]!));
             emitter.Body.Add(ScalarEmitter.Write(ScalarEmitter.At(target, layout.Offset(i)), end));
         }

@@ -47,7 +47,7 @@ internal sealed partial class ScalarEmitter
     /// <summary>Whether some subexpression is interpreted, so that scratch memory must be reset for each row.</summary>
     public bool UsesScratch { get; private set; }
 
-    /// <summary>The CLR type that holds values of a type in generated code.</summary>
+    /// <summary>The CLR type that holds values of a type in generated code; nint for a variable-width one, whose address is held as a long.</summary>
     public static Type ClrType(SqlType type) => type.Kind switch
     {
         ScalarKind.Bool => typeof(bool),
@@ -72,7 +72,7 @@ internal sealed partial class ScalarEmitter
         Expression.Call(typeof(KernelRuntime), nameof(KernelRuntime.Write), [value.Type], address, value);
 
     public static Expression At(Expression address, int offset) =>
-        offset == 0 ? address : Expression.Add(address, Expression.Constant((nint)offset));
+        offset == 0 ? address : Expression.Add(address, Expression.Constant((long)offset));
 
     /// <summary>Evaluates the next map, to be referred to by the column number it gets.</summary>
     public void Map(MirScalarExpr expr) => _maps.Add(Stored(Emit(expr)));
@@ -114,7 +114,7 @@ internal sealed partial class ScalarEmitter
             : Read(typeof(int), At(row, layout.Offset(index) - sizeof(uint)));
         return new ScalarValue(
             isNull,
-            Expression.Add(row, Expression.Convert(start, typeof(nint))),
+            Expression.Add(row, Expression.Convert(start, typeof(long))),
             Expression.Subtract(Read(typeof(int), address), start));
     }
 
@@ -216,7 +216,7 @@ internal sealed partial class ScalarEmitter
         if (clr == typeof(nint))
         {
             if (value.IsNull)
-                return new ScalarValue(isNull, Expression.Constant((nint)0), Expression.Constant(0));
+                return new ScalarValue(isNull, Expression.Constant(0L), Expression.Constant(0));
             var buffer = new System.Buffers.ArrayBufferWriter<byte>();
             ValueCodec.Write(type, value, buffer);
             return new ScalarValue(null, Expression.Constant(Permanent(buffer.WrittenSpan)), Expression.Constant(buffer.WrittenCount));
@@ -241,18 +241,18 @@ internal sealed partial class ScalarEmitter
     };
 
     /// <summary>Memory for a literal: lives as long as the code that refers to it, which is cached for the life of the process.</summary>
-    private static unsafe nint Permanent(ReadOnlySpan<byte> bytes)
+    private static unsafe long Permanent(ReadOnlySpan<byte> bytes)
     {
         var address = NativeMemory.Alloc((nuint)Math.Max(1, bytes.Length));
         bytes.CopyTo(new Span<byte>(address, bytes.Length));
-        return (nint)address;
+        return (long)address;
     }
 
     /// <summary>Variables that branches assign to.</summary>
     private (ScalarValue Value, Action<ScalarValue> Assign) Result(SqlType type, bool nullable)
     {
         var isNull = nullable ? Variable(typeof(bool)) : null;
-        var value = Variable(ClrType(type));
+        var value = Variable(ClrType(type) == typeof(nint) ? typeof(long) : ClrType(type));
         var length = ClrType(type) == typeof(nint) ? Variable(typeof(int)) : null;
         return (new ScalarValue(isNull, value, length), source =>
         {
