@@ -45,8 +45,8 @@ public sealed partial class ComputeState : IAsyncDisposable
             thread.Start();
     }
 
-    /// <summary>Dataflows installed, for metrics. Any thread; a recent value.</summary>
-    public int DataflowCount { get; private set; }
+    /// <summary>Exports of installed dataflows, for metrics. Any thread; a recent value.</summary>
+    public int CollectionCount { get; private set; }
 
     /// <summary>Talks to one controller until its connection closes. One call at a time.</summary>
     public async Task ServeAsync(CommandConnection<ComputeResponse, ComputeCommand> connection, CancellationToken cancel)
@@ -100,6 +100,7 @@ public sealed partial class ComputeState : IAsyncDisposable
             foreach (var thread in _threads)
                 thread.Join();
         });
+        await _readers.DisposeAsync();
         _group.Dispose();
         _stop.Dispose();
     }
@@ -173,7 +174,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         var installed = new InstalledDataflow(plan);
         foreach (var id in description.ExportIds)
             _installed.Add(id, installed);
-        DataflowCount = _installed.Count;
+        CollectionCount = _installed.Count;
         Post(w => w.CreateDataflow(plan));
     }
 
@@ -188,7 +189,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         else
         {
             _installed.Remove(id);
-            DataflowCount = _installed.Count;
+            CollectionCount = _installed.Count;
         }
 
         Post(w => w.AllowCompaction(id, since));

@@ -36,7 +36,7 @@ public sealed partial class Stream<TTime> where TTime : unmanaged, ITime<TTime>
     /// <param name="temporal">
     /// Whether the kernel fills <see cref="KernelIo.ValidFrom"/> and <see cref="KernelIo.ValidUntil"/>: a row is then emitted at the
     /// join of its time and ValidFrom, and retracted at the join of its time and ValidUntil, if that is later. Changes that lie ahead
-    /// of the input frontier are kept, consolidated, and emitted when it reaches them. State is O(scheduled changes).
+    /// of the input frontier are kept and emitted when it reaches them. State is O(scheduled changes).
     /// </param>
     public OkErr<TTime> Map(string name, RowKernel kernel, RowShape shape, bool temporal = false) =>
         MapOperator<TTime>.Build(this, name, kernel, shape, temporal);
@@ -48,7 +48,7 @@ public sealed partial class Stream<TTime> where TTime : unmanaged, ITime<TTime>
     public OkErr<TTime> FlatMap(string name, FlatMapFunction function, RowShape shape) =>
         FlatMapOperator<TTime>.Build(this, name, function, shape);
 
-    /// <summary>The sum with <paramref name="others"/>, which have the same shape. Free: no operator, no copy.</summary>
+    /// <summary>The sum with <paramref name="others"/>, which have the same shape. Batches are passed on, not copied.</summary>
     public Stream<TTime> Concat(params ReadOnlySpan<Stream<TTime>> others) => ConcatOperator<TTime>.Build(this, others);
 
     /// <summary>The same rows with opposite diffs.</summary>

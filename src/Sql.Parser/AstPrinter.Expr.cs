@@ -268,7 +268,7 @@ internal sealed partial class SqlWriter
 
     private void Function(Expr.Function x)
     {
-        FunctionName(x.Name);
+        FunctionName(x.Name, x is { Distinct: false, Filter: null, Over: null, Args: FunctionArgs.List { OrderBy.Count: 0, Args.Count: > 0 } });
         Args(x.Args, x.Distinct);
         if (x.Filter is not null)
         {

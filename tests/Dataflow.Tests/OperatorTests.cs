@@ -7,6 +7,7 @@ namespace Materialize.Dataflow.Tests;
 /// Each operator against its definition: random inserts and retractions over many times, one worker and three, fixed and variable widths; at every time the output accumulated so far is what
 /// the definition makes of the input accumulated so far.
 /// </summary>
+[Collection("memory is counted process-wide")]
 public sealed class OperatorTests
 {
     internal static readonly (Codec Key, Codec Value)[] Shapes =

@@ -50,13 +50,13 @@ internal sealed partial class Session
             SetIsolation(isolation, isLocal: true);
     }
 
-    private void SetIsolation(IsolationLevel level, bool isLocal)
+    private void SetIsolation(Sql.IsolationLevel level, bool isLocal)
     {
-        if (level == IsolationLevel.StrongSessionSerializable)
+        if (level == Sql.IsolationLevel.StrongSessionSerializable)
             throw SqlException.Unsupported("strong session serializable");
-        if (level is not (IsolationLevel.Serializable or IsolationLevel.StrictSerializable))
+        if (level is not (Sql.IsolationLevel.Serializable or Sql.IsolationLevel.StrictSerializable))
             Notice("00000", "transaction isolation level is upgraded to serializable");
-        _variables.Set("transaction_isolation", [level == IsolationLevel.StrictSerializable ? "strict serializable" : "serializable"], isLocal);
+        _variables.Set("transaction_isolation", [level == Sql.IsolationLevel.StrictSerializable ? "strict serializable" : "serializable"], isLocal);
     }
 
     private async ValueTask<ExecuteResponse> EndExplicitAsync(bool commit)

@@ -13,8 +13,7 @@ namespace Materialize.Compute.Render;
 /// that makes their operators meet; nothing here may depend on the worker but who feeds a constant.
 /// </summary>
 /// <param name="asOf">The first time that the dataflow shows.</param>
-/// <param name="until">Times from here on are not wanted; null: all are.</param>
-internal sealed partial class Render(Scope<Time> scope, ulong asOf, ulong? until)
+internal sealed partial class Render(Scope<Time> scope, ulong asOf)
 {
     private readonly Dictionary<Id, Bundle> _collections = [];
 

@@ -144,7 +144,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
         var description = plan.Description;
         instance.Graph = worker.BuildDataflow(description.DebugName, scope =>
         {
-            var render = new Render.Render(scope, plan.AsOf, description.Until);
+            var render = new Render.Render(scope, plan.AsOf);
             foreach (var import in description.SourceImports)
             {
                 var (input, bundle) = SourceInput.Build(scope, import, plan.AsOf, description.Until);

@@ -144,8 +144,9 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         for (var i = 0; i < TouchedCount; i++)
         {
             var number = Touched(i, out _);
-            if (*(long*)Table.Accumulator(number) == 0)
-                Table.Remove(number); // no records: the accumulator is back at zero
+            // A count of zero is not enough: a retraction that came before its insert leaves a sum to be kept.
+            if (!new ReadOnlySpan<byte>(Table.Accumulator(number), Table.AccumulatorBytes).ContainsAnyExcept((byte)0))
+                Table.Remove(number);
             else
                 Table.Mark(number) = 0;
         }

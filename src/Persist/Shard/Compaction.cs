@@ -1,8 +1,9 @@
 // Which batches to merge, and the merge.
 //
-// Reads get slower with the number of batches, writes with the number of times each row is merged. From the newest batch backwards, a batch
-// joins the merge while it is at most twice as large as all newer ones together: a row is then merged again only when its batch has grown by
-// half, that is O(log n) times, and O(log n) batches stay. The merge streams: one part of each run is in memory.
+// Reads get slower with the number of batches, writes with the number of times each row is merged. Going backwards from some batch, an older one
+// joins the merge while it is at most twice as large as all newer ones of the merge together: a row is then merged again only when its batch has
+// grown by half, that is O(log n) times, and O(log n) batches stay. Of all such windows the one with the most batches is merged first, the newest
+// of them, so that a fast writer's small batches do not keep the middle from being merged. The merge streams: one part of each run is in memory.
 
 using System.Collections.Immutable;
 using Materialize.Persist.Columns;
@@ -32,20 +33,33 @@ internal static class Compaction
 
         if (end < config.CompactionBatchesMin && state.InlineBytes <= config.InlineTotalBytesMax)
             return [];
+        var (bestStart, bestEnd) = (0, 0);
+        for (var last = end; last >= 2; last--)
+        {
+            var start = WindowStart(trace, last, config.CompactionBatchesMax);
+            if (last - start > bestEnd - bestStart)
+                (bestStart, bestEnd) = (start, last);
+        }
+
+        return bestEnd - bestStart >= 2 ? trace[bestStart..bestEnd] : [];
+    }
+
+    private static int WindowStart(ImmutableArray<Batch> trace, int end, int runsMax)
+    {
         long weight = 0;
         var runs = 0;
         var start = end;
         while (start > 0)
         {
             var batch = trace[start - 1];
-            if (runs + batch.Runs.Length > config.CompactionBatchesMax || (start < end && Weight(batch) > 2 * weight))
+            if (runs + batch.Runs.Length > runsMax || (start < end && Weight(batch) > 2 * weight))
                 break;
             runs += batch.Runs.Length;
             weight += Weight(batch);
             start--;
         }
 
-        return end - start >= 2 ? trace[start..end] : [];
+        return start;
     }
 
     /// <summary>Merges as <see cref="Choose"/> says. Returns whether something was merged.</summary>

@@ -94,7 +94,7 @@ internal sealed partial class QueryPlanner
 
     private HirScalarExpr PlanMacro(ExprContext context, string sql, SelectedFunction selected, bool distinct, HirScalarExpr? filter, int? position)
     {
-        var body = Macros.GetOrAdd(sql, static text => Parser.SqlParser.ParseExpression(text));
+        var body = Macros.GetOrAdd(sql, static text => Parser.SqlParser.ParseExpr(text));
         var frame = new MacroFrame(selected.Args.ToValueArray(), Depth(context.Scope), distinct, filter);
         try
         {

@@ -96,10 +96,15 @@ public sealed class TxnsTests
         using var writer = await client.OpenWriterAsync(table, T.Cancel);
         await writer.CompareAndAppendAsync(T.Columns(("y", 40, 1)), T.F(31), Frontier.Empty, T.Cancel);
         var seen = new List<(string, ulong, long)>();
+        var progress = T.F(0);
         while (await subscription.MoveNextAsync())
+        {
             seen.AddRange(T.Updates(subscription.Current.Updates));
+            progress = subscription.Current.Progress;
+        }
+
         Assert.Equal([("x", 20ul, 1L), ("y", 40ul, 1L)], seen);
-        Assert.Equal(Frontier.Empty, subscription.Current.Progress);
+        Assert.Equal(Frontier.Empty, progress);
     }
 
     [Fact]
