@@ -1,0 +1,143 @@
+using Materialize.Core.Collections;
+using Materialize.Expr;
+using Materialize.Protocol;
+using Materialize.Repr;
+using Materialize.Sql;
+
+namespace Materialize.Adapter;
+
+/// <summary>
+/// Finishes a result: rows of several workers, with multiplicities, become pages in the asked order, cut and projected.
+/// </summary>
+internal static class RowFinisher
+{
+    private const int PageBytesMax = 64 * 1024;
+
+    /// <param name="layout">Of the batches' rows.</param>
+    /// <param name="maxBytes">Of all rows together.</param>
+    /// <exception cref="SqlException">53200: the result is too large; XX000: a multiplicity is negative.</exception>
+    public static (RowLayout Layout, IReadOnlyList<ResultPage> Pages) Finish(
+        IReadOnlyList<RowBatch> batches, RowLayout layout, RowSetFinishing finishing, ulong maxBytes)
+    {
+        var rows = new List<(int Batch, int Row, long Count)>(batches.Sum(b => b.Count));
+        for (var b = 0; b < batches.Count; b++)
+        {
+            for (var r = 0; r < batches[b].Count; r++)
+            {
+                var count = batches[b].Diffs[r];
+                if (count < 0)
+                    throw new SqlException("XX000", "internal error: Negative multiplicity in a result") { Detail = "An input has retracted a row it does not have." };
+                if (count > 0)
+                    rows.Add((b, r, count));
+            }
+        }
+
+        if (!finishing.OrderBy.IsEmpty)
+            Sort(rows, batches, layout, finishing.OrderBy);
+        var isProjected = finishing.Project != ValueArray.Range(layout.Columns.Count);
+        var output = isProjected ? RowLayout.For(finishing.Project.Select(c => layout.Columns[c])) : layout;
+        using var projection = isProjected ? new RowProjection(layout, finishing.Project, output) : null;
+        var pages = new List<ResultPage>();
+        var page = new PageBuilder();
+        var skip = finishing.Offset;
+        var left = finishing.Limit ?? ulong.MaxValue;
+        ulong bytes = 0;
+        foreach (var (batch, index, count) in rows)
+        {
+            if (left == 0)
+                break;
+            var copies = (ulong)count;
+            if (skip >= copies)
+            {
+                skip -= copies;
+                continue;
+            }
+
+            copies = Math.Min(copies - skip, left);
+            skip = 0;
+            left -= copies;
+            var row = batches[batch].Row(index);
+            if (projection is not null)
+                row = projection.Apply(row);
+            for (; copies > 0; copies--)
+            {
+                bytes += (ulong)row.Length;
+                if (bytes > maxBytes)
+                    throw new SqlException("53200", $"result exceeds max size of {maxBytes} bytes");
+                page.Add(row);
+                if (page.Bytes >= PageBytesMax)
+                    pages.Add(page.Build());
+            }
+        }
+
+        if (page.Count > 0)
+            pages.Add(page.Build());
+        return (output, pages);
+    }
+
+    private static void Sort(List<(int Batch, int Row, long Count)> rows, IReadOnlyList<RowBatch> batches, RowLayout layout, ValueArray<ColumnOrder> order)
+    {
+        var encoder = new SortKeyEncoder(layout, order);
+        var keys = new byte[rows.Count][];
+        for (var i = 0; i < keys.Length; i++)
+            keys[i] = encoder.Encode(batches[rows[i].Batch].Row(rows[i].Row));
+        var sorted = rows.ToArray();
+        // Ties are broken by the whole row, so that the same question has the same answer.
+        Array.Sort(keys, sorted, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)));
+        rows.Clear();
+        rows.AddRange(sorted);
+    }
+}
+
+/// <summary>Collects rows into a page.</summary>
+internal sealed class PageBuilder
+{
+    private byte[] _data = new byte[1024];
+    private int[] _ends = new int[16];
+
+    public int Bytes { get; private set; }
+
+    public int Count { get; private set; }
+
+    public void Add(ReadOnlySpan<byte> row)
+    {
+        if (Bytes + row.Length > _data.Length)
+            Array.Resize(ref _data, Math.Max(_data.Length * 2, Bytes + row.Length));
+        if (Count == _ends.Length)
+            Array.Resize(ref _ends, Count * 2);
+        row.CopyTo(_data.AsSpan(Bytes));
+        Bytes += row.Length;
+        _ends[Count++] = Bytes;
+    }
+
+    /// <summary>What was added; starts anew.</summary>
+    public ResultPage Build()
+    {
+        var page = new ResultPage(_data.AsMemory(0, Bytes), _ends.AsMemory(0, Count));
+        (_data, _ends, Bytes, Count) = (new byte[1024], new int[16], 0, 0);
+        return page;
+    }
+}
+
+/// <summary>A result that is complete in memory.</summary>
+internal sealed class ConstantRows(RowLayout layout, IReadOnlyList<ResultPage> pages) : IResultRows
+{
+    private int _next;
+
+    public RowLayout Layout { get; } = layout;
+
+    public static ConstantRows Of(ConstantResult result) => Of(result.Desc.Type.Columns, result.Rows);
+
+    public static ConstantRows Of(ValueArray<ColumnType> columns, IEnumerable<ValueArray<Datum>> rows)
+    {
+        var layout = RowLayout.For(columns);
+        var page = new PageBuilder();
+        foreach (var row in rows)
+            page.Add(RowCodec.Pack(layout, row.AsSpan()));
+        return new ConstantRows(layout, page.Count == 0 ? [] : [page.Build()]);
+    }
+
+    public ValueTask<ResultPage?> NextAsync(CancellationToken cancel) => new(_next < pages.Count ? pages[_next++] : null);
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}

@@ -1,0 +1,263 @@
+using Materialize.Catalog;
+using Materialize.Controller;
+using Materialize.Core;
+using Materialize.Core.Collections;
+using Materialize.Expr;
+using Materialize.Optimizer;
+using Materialize.Protocol;
+using Materialize.Repr;
+using Materialize.Sql;
+
+namespace Materialize.Adapter;
+
+internal sealed partial class Session
+{
+    private async ValueTask<ExecuteResponse> SelectAsync(StatementPlan.Select select, CachedRead? cached, CancellationToken cancel)
+    {
+        var (layout, pages) = await ReadAsync(select.Query, select.When, cached, cancel);
+        var rows = new ConstantRows(layout, pages);
+        return select.CopyTo is { } format
+            ? new ExecuteResponse.CopyOut(select.Query.Desc, rows, FormatOf(format))
+            : new ExecuteResponse.Rows(select.Query.Desc, rows, "SELECT");
+    }
+
+    /// <summary>Runs a query to its end, at the time its transaction or isolation level says.</summary>
+    private async ValueTask<(RowLayout Layout, IReadOnlyList<ResultPage> Pages)> ReadAsync(
+        QueryPlan query, QueryWhen when, CachedRead? cached, CancellationToken cancel)
+    {
+        var state = _services.Catalog.State;
+        var route = Route(state, query);
+        var catalog = new DataflowCatalog(state, route.Cluster.Id);
+        var environment = Environment();
+        var columns = query.Mir.TypeOf().Columns;
+        PeekPlan plan;
+        ReadTimestamp? at = null;
+        try
+        {
+            if (query.IsUnmaterializable)
+            {
+                // mz_now() is the query's time, so the time comes first.
+                at = await ChooseTimeAsync(state, route.Cluster, [.. DataflowPlanner.Inputs(catalog, query.Mir)], when, cancel);
+                environment.MzNow = at.Timestamp;
+            }
+
+            plan = cached?.Peek ?? PlanPeek(catalog, query, columns, environment);
+            if (cached is not null && !query.IsUnmaterializable)
+                cached.Peek = plan;
+            if (plan is PeekPlan.Constant constant)
+            {
+                if (constant.Error is { } error)
+                    throw ErrorOf(error);
+                return RowFinisher.Finish([Pack(constant.Rows, constant.ResultColumns)], RowLayout.For(constant.ResultColumns), query.Finishing, _variables.MaxResultBytes);
+            }
+
+            at ??= await ChooseTimeAsync(state, route.Cluster, [.. plan.ImportIds], when, cancel);
+            CheckHasReplicas(route);
+            var batches = await PeekAsync(plan, at, route.Cluster, query.Finishing, cancel);
+            await LineariseAsync(at, cancel);
+            if (_variables.IsOn("emit_timestamp_notice"))
+                Notice("00000", $"query timestamp: {at.Timestamp}");
+            return RowFinisher.Finish(batches, RowLayout.For(plan.ResultColumns), query.Finishing, _variables.MaxResultBytes);
+        }
+        finally
+        {
+            // A transaction's time lives as long as the transaction.
+            if (at is not null && !ReferenceEquals(at, (_transaction?.Ops as TransactionOps.Reads)?.At))
+                at.Dispose();
+        }
+    }
+
+    private PeekPlan PlanPeek(DataflowCatalog catalog, QueryPlan query, ValueArray<ColumnType> columns, StatementEnvironment environment)
+    {
+        var limit = _services.SystemParameter("persist_fast_path_limit") is { } text && ulong.TryParse(text, out var value) ? value : 25;
+        return PeekPlanning.Plan(
+            catalog, query.Mir, columns, query.Finishing, environment.Value, _services.TransientIds.Next(), _services.TransientIds.Next(), limit);
+    }
+
+    private async ValueTask<IReadOnlyList<RowBatch>> PeekAsync(
+        PeekPlan plan, ReadTimestamp at, ClusterEntry cluster, RowSetFinishing finishing, CancellationToken cancel)
+    {
+        var instance = new InstanceId(cluster.Id.Value);
+        var request = new PeekRequest(
+            Guid.NewGuid(), new PeekTarget.Index(default), null, at.Timestamp, Mfp.Identity(plan.ResultColumns.Count), plan.ResultColumns, finishing, _variables.MaxResultBytes);
+        switch (plan)
+        {
+            case PeekPlan.FastPathIndex x:
+                request = request with { Target = new PeekTarget.Index(x.IndexId), LiteralKeys = x.LiteralKeys, Mfp = x.Mfp };
+                return await PeekAsync(instance, request, HoldAt(x.IndexId, at), cancel);
+            case PeekPlan.FastPathPersist x:
+                var metadata = _services.Storage.Metadata(x.Id) ?? throw Dropped();
+                request = request with { Target = new PeekTarget.Persist(x.Id, metadata), Mfp = x.Mfp };
+                return await PeekAsync(instance, request, HoldAt(x.Id, at), cancel);
+            case PeekPlan.SlowPath x:
+                var dataflow = WithMetadata(x.Dataflow) with { AsOf = at.Timestamp };
+                var holds = x.Dataflow.ImportIds.Select(id => HoldAt(id, at)).ToList();
+                _services.Compute.CreateDataflow(instance, dataflow, holds, windowMs: null);
+                try
+                {
+                    request = request with { Target = new PeekTarget.Index(x.IndexId) };
+                    return await PeekAsync(instance, request, HoldAt(x.IndexId, at), cancel);
+                }
+                finally
+                {
+                    _services.Compute.DropExports(instance, [x.IndexId]);
+                }
+
+            default:
+                throw new System.Diagnostics.UnreachableException(plan.GetType().Name);
+        }
+    }
+
+    private async ValueTask<IReadOnlyList<RowBatch>> PeekAsync(InstanceId instance, PeekRequest request, ReadHold hold, CancellationToken cancel) =>
+        await _services.Compute.PeekAsync(instance, request, hold, cancel) switch
+        {
+            PeekAnswer.Rows rows => rows.Batches,
+            PeekAnswer.Error error => throw ErrorOf(error.Reason),
+            _ => throw Dropped(),
+        };
+
+    /// <summary>A hold of its own for one peek or dataflow; what <paramref name="at"/> holds keeps the time readable meanwhile.</summary>
+    private ReadHold HoldAt(GlobalId id, ReadTimestamp at)
+    {
+        var holds = _services.Registry.Acquire([id]) ?? throw Dropped();
+        if (!holds[0].At.IsBeyond(at.Timestamp))
+        {
+            holds[0].Dispose();
+            throw new SqlException("22000", $"could not find a valid timestamp for the query: {id} is not readable at {at.Timestamp}");
+        }
+
+        holds[0].DowngradeTo(Frontier.At(at.Timestamp));
+        return holds[0];
+    }
+
+    private DataflowDescription WithMetadata(DataflowDescription dataflow) => dataflow with
+    {
+        SourceImports = dataflow.SourceImports.Select(i => i with { Metadata = _services.Storage.Metadata(i.Id) ?? throw Dropped() }),
+    };
+
+    /// <summary>The time of a read: that of the transaction if it reads already, else a new one, which an explicit transaction keeps.</summary>
+    private async ValueTask<ReadTimestamp> ChooseTimeAsync(
+        CatalogState state, ClusterEntry cluster, IReadOnlyCollection<GlobalId> ids, QueryWhen when, CancellationToken cancel)
+    {
+        var strict = _variables.IsStrictSerializable;
+        if (_transaction is not { IsExplicit: true } || when is not QueryWhen.Immediately)
+            return await _services.Timestamps.SelectAsync(ids, when, strict, cancel);
+        _transaction.CheckMayRead();
+        if (_transaction.Ops is TransactionOps.Reads reads)
+        {
+            var outside = ids.Where(id => !reads.Timedomain.Contains(id)).ToList();
+            if (outside.Count > 0)
+            {
+                throw new SqlException("25000", "Transactions can only reference objects in the same timedomain. See https://materialize.com/docs/sql/begin/#same-timedomain-error")
+                {
+                    Detail = $"The following relations in the query are outside the transaction's time domain: {string.Join(", ", outside.Select(id => NameOf(state, id)))}.",
+                };
+            }
+
+            return reads.At;
+        }
+
+        // Everything in the schemas of what is read stays readable at the transaction's time.
+        var domain = Timedomain(state, cluster.Id, ids);
+        var at = await _services.Timestamps.SelectAsync(domain, when, strict, cancel);
+        _transaction.BeginReads(at, domain);
+        return at;
+    }
+
+    private HashSet<GlobalId> Timedomain(CatalogState state, ClusterId cluster, IReadOnlyCollection<GlobalId> ids)
+    {
+        var schemas = ids.Where(state.Items.ContainsKey).Select(id => state.Items[id].SchemaId).ToHashSet();
+        var domain = ids.ToHashSet();
+        foreach (var item in state.Items.Values)
+        {
+            if (!schemas.Contains(item.SchemaId) || !_services.Registry.Contains(item.Id))
+                continue;
+            if (item.IsStored || (item.Definition is ItemDefinition.Index index && index.Cluster == cluster))
+                domain.Add(item.Id);
+        }
+
+        return domain;
+    }
+
+    /// <summary>Holds a strict-serializable answer back until the oracle's time has reached the one it was read at.</summary>
+    private async ValueTask LineariseAsync(ReadTimestamp at, CancellationToken cancel)
+    {
+        if (at.OracleTs is not { } known || at.Timestamp <= known)
+            return;
+        while (true)
+        {
+            var now = (await _services.Oracle.ReadTsAsync(cancel)).Millis;
+            if (now >= at.Timestamp)
+                return;
+            await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(at.Timestamp - now, 1000)), _services.Time, cancel);
+        }
+    }
+
+    /// <summary>Where a query runs: the session's cluster, or the catalog's for queries of the catalog alone.</summary>
+    private (ClusterEntry Cluster, bool IsAuto) Route(CatalogState state, QueryPlan query)
+    {
+        if (_variables.IsOn("auto_route_catalog_queries") && !query.DependsOn.IsEmpty && query.DependsOn.All(id => id.IsSystem))
+            return (state.Clusters[new ClusterId("s2")], true);
+        return (ActiveCluster(state), false);
+    }
+
+    private ClusterEntry ActiveCluster(CatalogState state)
+    {
+        var name = _variables.Get("cluster")!;
+        return state.Clusters.Values.FirstOrDefault(c => c.Name == name)
+            ?? throw new SqlException("XX000", $"unknown cluster '{name}'");
+    }
+
+    private static void CheckHasReplicas((ClusterEntry Cluster, bool IsAuto) route)
+    {
+        if (route.Cluster.Replicas.IsEmpty)
+        {
+            throw new SqlException("0A000", $"CLUSTER \"{route.Cluster.Name}\" has no replicas available to service request")
+            {
+                Hint = "Use CREATE CLUSTER REPLICA to attach cluster replicas to the cluster",
+            };
+        }
+    }
+
+    private StatementEnvironment Environment() =>
+        new(_services, _variables, _roleName, ConnectionId, _id, _transaction?.StartedAt ?? _services.Time.GetUtcNow())
+        {
+            StartedAt = _services.StartedAt,
+        };
+
+    internal static RowBatch Pack(ValueArray<ConstantRow> rows, ValueArray<ColumnType> columns)
+    {
+        var layout = RowLayout.For(columns);
+        var page = new PageBuilder();
+        foreach (var row in rows)
+            page.Add(RowCodec.Pack(layout, row.Values.AsSpan()));
+        var built = page.Build();
+        return new RowBatch(built.Data, built.Ends.ToArray(), [], [.. rows.Select(r => r.Diff)]);
+    }
+
+    private static SqlException ErrorOf(EvalError error) => new(error.SqlState, error.Message) { Detail = error.Detail, Hint = error.Hint };
+
+    private static SqlException Dropped() => new("42704", "the query could not complete because a relation it depends on was dropped");
+
+    private static string NameOf(CatalogState state, GlobalId id) =>
+        state.Items.TryGetValue(id, out var item) ? $"\"{state.NameOf(item)}\"" : id.ToString();
+
+    private static CopyFormat FormatOf(Sql.CopyFormat format) => format switch
+    {
+        Sql.CopyFormat.Csv => CopyFormat.Csv,
+        Sql.CopyFormat.Binary => CopyFormat.Binary,
+        _ => CopyFormat.Text,
+    };
+}
+
+/// <summary>The plan of a prepared read, kept while the catalog and the variables that route it stay as they were.</summary>
+internal sealed class CachedRead(ulong revision, string cluster, StatementPlan.Select plan)
+{
+    public ulong Revision { get; } = revision;
+
+    public string Cluster { get; } = cluster;
+
+    public StatementPlan.Select Plan { get; } = plan;
+
+    public PeekPlan? Peek { get; set; }
+}

@@ -1,0 +1,106 @@
+using System.Globalization;
+using Materialize.Sql;
+
+namespace Materialize.Adapter;
+
+/// <summary>Checks a value for a variable and writes it as SHOW prints it.</summary>
+internal static class VariableText
+{
+    /// <exception cref="SqlException">22023: not a value of this variable.</exception>
+    public static string Normalize(Variable variable, IReadOnlyList<string> values)
+    {
+        if (variable.Kind == VariableKind.StringList)
+            return string.Join(", ", values.Select(v => v.Trim()));
+        // DateStyle is written as a list and is one value.
+        var value = string.Join(", ", values);
+        var normal = variable.Kind switch
+        {
+            VariableKind.Bool => Bool(value),
+            VariableKind.Integer => int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+                ? number.ToString(CultureInfo.InvariantCulture)
+                : null,
+            VariableKind.Duration => TryDuration(value, out _) ? value : null,
+            VariableKind.ByteSize => TryByteSize(value, out _) ? value : null,
+            VariableKind.Isolation => Isolation(value),
+            VariableKind.ClientSeverity => value.ToLowerInvariant(),
+            _ => value,
+        };
+        if (normal is null || (variable.Allowed.Length > 0 && !variable.Allowed.Contains(normal, StringComparer.OrdinalIgnoreCase)))
+        {
+            throw new SqlException("22023", $"invalid value for parameter \"{variable.Name}\": \"{value}\"")
+            {
+                Hint = variable.Allowed.Length > 0 ? $"Available values: {string.Join(", ", variable.Allowed)}." : null,
+            };
+        }
+
+        return normal;
+    }
+
+    /// <summary>A number of milliseconds, or a number with a unit.</summary>
+    public static bool TryDuration(string text, out TimeSpan duration)
+    {
+        duration = default;
+        var (number, unit) = Split(text);
+        if (!double.TryParse(number, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) || value < 0)
+            return false;
+        double? millis = unit switch
+        {
+            "" or "ms" or "milliseconds" => value,
+            "us" => value / 1000,
+            "s" or "sec" or "second" or "seconds" => value * 1000,
+            "m" or "min" or "minute" or "minutes" => value * 60_000,
+            "h" or "hour" or "hours" => value * 3_600_000,
+            "d" or "day" or "days" => value * 86_400_000,
+            _ => null,
+        };
+        if (millis is not { } total || total > TimeSpan.MaxValue.TotalMilliseconds / 2)
+            return false;
+        duration = TimeSpan.FromMilliseconds(total);
+        return true;
+    }
+
+    /// <summary>A number of bytes, with or without a unit.</summary>
+    public static bool TryByteSize(string text, out ulong bytes)
+    {
+        bytes = 0;
+        var (number, unit) = Split(text);
+        if (!ulong.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var value))
+            return false;
+        int? shift = unit switch
+        {
+            "" or "b" => 0,
+            "kb" => 10,
+            "mb" => 20,
+            "gb" => 30,
+            "tb" => 40,
+            _ => null,
+        };
+        if (shift is not { } bits || value > ulong.MaxValue >> bits)
+            return false;
+        bytes = value << bits;
+        return true;
+    }
+
+    private static (string Number, string Unit) Split(string text)
+    {
+        text = text.Trim();
+        var end = 0;
+        while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] == '.'))
+            end++;
+        return (text[..end], text[end..].Trim().ToLowerInvariant());
+    }
+
+    private static string? Bool(string value) => value.ToLowerInvariant() switch
+    {
+        "on" or "true" or "t" or "yes" or "1" => "on",
+        "off" or "false" or "f" or "no" or "0" => "off",
+        _ => null,
+    };
+
+    private static string? Isolation(string value) => value.ToLowerInvariant() switch
+    {
+        "read uncommitted" or "read committed" or "repeatable read" or "serializable" => "serializable",
+        "strict serializable" => "strict serializable",
+        _ => null,
+    };
+}

@@ -1,0 +1,189 @@
+using System.Threading.Channels;
+using Materialize.Controller;
+using Materialize.Core;
+using Materialize.Persist;
+using Materialize.Persist.Columns;
+using Materialize.Persist.Oracle;
+using Materialize.Persist.Txns;
+using Materialize.Repr;
+using Microsoft.Extensions.Logging;
+
+namespace Materialize.Adapter;
+
+/// <summary>Rows to add to or remove from one table; times are those of the commit.</summary>
+internal sealed record TableWrite(GlobalId Table, ShardId Shard, UpdateColumns Rows);
+
+/// <summary>
+/// Commits the writes of all sessions together: whatever has queued while the last commit was on its way becomes the next one, at
+/// one new timestamp, with one compare-and-set. Once a second it commits nothing, which moves all tables' uppers and the read time.
+/// </summary>
+/// <remarks>
+/// One task. A client is answered only after the oracle's read time includes its write, so every later strict-serializable read
+/// sees it. Source: reference, consistency-and-time §3.
+/// </remarks>
+internal sealed partial class GroupCommitter : IAsyncDisposable
+{
+    private static readonly TimeSpan TickInterval = TimeSpan.FromSeconds(1);
+
+    private readonly TxnsHandle _txns;
+    private readonly ITimestampOracle _oracle;
+    private readonly StorageController _storage;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Channel<Pending> _inbox = Channel.CreateUnbounded<Pending>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _loop;
+    private readonly Task _ticker;
+
+    public GroupCommitter(
+        TxnsHandle txns, ITimestampOracle oracle, StorageController storage, TimeProvider time, ILogger<GroupCommitter> logger)
+    {
+        _txns = txns;
+        _oracle = oracle;
+        _storage = storage;
+        _time = time;
+        _logger = logger;
+        _loop = RunAsync(_stop.Token);
+        _ticker = TickAsync(_stop.Token);
+    }
+
+    /// <summary>Commits since start.</summary>
+    public long Commits { get; private set; }
+
+    /// <summary>Updates committed since start.</summary>
+    public long Updates { get; private set; }
+
+    /// <summary>The commit loop has ended because it could not go on (fenced, or an invariant is broken): the process must stop.</summary>
+    public Task Completion => _loop;
+
+    /// <summary>Commits <paramref name="writes"/> atomically, together with others; gives the time of the commit.</summary>
+    /// <remarks>Once submitted it may be committed whatever happens to the caller, so it cannot be cancelled.</remarks>
+    public Task<ulong> SubmitAsync(IReadOnlyList<TableWrite> writes)
+    {
+        var pending = new Pending(writes);
+        return _inbox.Writer.TryWrite(pending)
+            ? pending.Committed.Task
+            : Task.FromException<ulong>(new AdapterException(new ErrorReport("FATAL", "57P01", "the server is shutting down")));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _inbox.Writer.TryComplete();
+        await _stop.CancelAsync();
+        await _ticker;
+        await _loop;
+        _stop.Dispose();
+    }
+
+    private async Task TickAsync(CancellationToken cancel)
+    {
+        using var timer = new PeriodicTimer(TickInterval, _time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancel))
+                _inbox.Writer.TryWrite(new Pending([]));
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+    }
+
+    private async Task RunAsync(CancellationToken cancel)
+    {
+        var batch = new List<Pending>();
+        try
+        {
+            while (await _inbox.Reader.WaitToReadAsync(cancel))
+            {
+                while (_inbox.Reader.TryRead(out var pending))
+                    batch.Add(pending);
+                await CommitAsync(batch, cancel);
+                batch.Clear();
+            }
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            // Stopping.
+        }
+        finally
+        {
+            _inbox.Writer.TryComplete();
+            while (_inbox.Reader.TryRead(out var pending))
+                batch.Add(pending);
+            var stopping = new AdapterException(new ErrorReport("FATAL", "57P01", "the server is shutting down"));
+            foreach (var pending in batch)
+                pending.Committed.TrySetException(stopping);
+        }
+    }
+
+    private async Task CommitAsync(List<Pending> batch, CancellationToken cancel)
+    {
+        await ThrottleAsync(cancel);
+        var writes = Merge(batch);
+        var backOff = TimeSpan.FromMilliseconds(10);
+        while (true)
+        {
+            var at = await _oracle.WriteTsAsync(cancel);
+            try
+            {
+                if (await _txns.CommitAsync(at.Timestamp, writes, cancel) is TxnsResult.TooLate)
+                    continue;
+                await _oracle.ApplyWriteAsync(at.Timestamp, cancel);
+                _storage.AdvanceTables(at.AdvanceTo.Millis, batch.SelectMany(p => p.Writes).Select(w => w.Table));
+                Commits++;
+                Updates += batch.Sum(p => p.Writes.Sum(w => (long)w.Rows.Count));
+                foreach (var pending in batch)
+                    pending.Committed.TrySetResult(at.Timestamp.Millis);
+                return;
+            }
+            catch (DeterminateException e)
+            {
+                // Nothing was written: the disk may be full. Writers wait, nothing is acknowledged, until it works again.
+                LogRetry(e.Message);
+                await Task.Delay(backOff, _time, cancel);
+                backOff = TimeSpan.FromTicks(Math.Min(backOff.Ticks * 2, TimeSpan.TicksPerSecond));
+            }
+        }
+    }
+
+    /// <summary>At most about one commit per millisecond: the timestamps must not run ahead of the clock.</summary>
+    private async ValueTask ThrottleAsync(CancellationToken cancel)
+    {
+        var ahead = (long)(await _oracle.PeekWriteTsAsync(cancel)).Millis - _time.GetUtcNow().ToUnixTimeMilliseconds();
+        if (ahead > 0)
+            await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(ahead, 1000)), _time, cancel);
+    }
+
+    private static List<Persist.Txns.TableWrite> Merge(List<Pending> batch)
+    {
+        var merged = new List<Persist.Txns.TableWrite>();
+        foreach (var group in batch.SelectMany(p => p.Writes).GroupBy(w => w.Shard))
+        {
+            var parts = group.Select(w => w.Rows).Where(r => !r.IsEmpty).ToList();
+            if (parts.Count == 1)
+            {
+                merged.Add(Persist.Txns.TableWrite.Of(group.Key, parts[0]));
+                continue;
+            }
+
+            var builder = new UpdateColumnsBuilder();
+            foreach (var part in parts)
+                builder.AddRange(part);
+            if (builder.Count > 0)
+                merged.Add(Persist.Txns.TableWrite.Of(group.Key, builder.Build()));
+        }
+
+        return merged;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "a commit has to be tried again: {Reason}")]
+    private partial void LogRetry(string reason);
+
+    private sealed class Pending(IReadOnlyList<TableWrite> writes)
+    {
+        public IReadOnlyList<TableWrite> Writes { get; } = writes;
+
+        public TaskCompletionSource<ulong> Committed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,319 @@
+using Materialize.Core;
+using Materialize.Expr;
+using Materialize.Protocol;
+using Materialize.Repr;
+using Microsoft.Extensions.Logging;
+
+namespace Materialize.Controller;
+
+/// <summary>
+/// One cluster as the controller sees it: its dataflows, peeks and replicas.
+/// </summary>
+/// <remarks>
+/// <para>The history that a (re)connecting process is told is not a log but is made from the state: a CreateDataflow for each live
+/// dataflow, whose as-of is as far as its exports have come, then its pending peeks. That is the fully reduced history of
+/// the reference, §14.4.</para>
+/// <para>A dataflow holds each input at the least time that it may have to be rebuilt from: an index at its since; a materialized
+/// view at its shard's upper − 1, so that its contents go on without a gap; a subscribe at its frontier − 1.</para>
+/// </remarks>
+internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry, InstanceConfig config, TimeProvider time, ILogger logger)
+    : IAsyncDisposable
+{
+    // Guards all state below: sessions and links both come here. Nothing under it waits; sends only queue.
+    private readonly Lock _gate = new();
+    private readonly Dictionary<GlobalId, DataflowState> _exports = [];
+    private readonly List<DataflowState> _dataflows = [];
+    private readonly Dictionary<Guid, PendingPeek> _peeks = [];
+    private readonly Dictionary<string, Replica> _replicas = [];
+
+    public int ReplicaCount
+    {
+        get
+        {
+            lock (_gate)
+                return _replicas.Count;
+        }
+    }
+
+    public void AddReplica(string name, IReadOnlyList<IControlConnector<ComputeCommand, ComputeResponse>> processes, Action<ReplicaStatus> statusChanged)
+    {
+        var replica = new Replica(name, processes.Count, statusChanged);
+        lock (_gate)
+            _replicas.Add(name, replica);
+        for (var i = 0; i < processes.Count; i++)
+        {
+            var process = replica.Processes[i];
+            var loop = new LinkLoop<ComputeCommand, ComputeResponse>(
+                $"compute {id}.{name} process {i}",
+                processes[i],
+                link => Connected(replica, process, link),
+                response => Received(replica, process, response),
+                () => Disconnected(replica, process),
+                time,
+                logger);
+            replica.Loops.Add(loop.RunAsync(replica.Stop.Token));
+        }
+    }
+
+    public async ValueTask DropReplicaAsync(string name)
+    {
+        Replica? replica;
+        lock (_gate)
+            _replicas.Remove(name, out replica);
+        if (replica is not null)
+            await replica.DisposeAsync();
+    }
+
+    public void CreateDataflow(DataflowDescription dataflow, IReadOnlyList<ReadHold> inputHolds, ulong? windowMs, ISubscribeReceiver? subscribe)
+    {
+        Invariant.Check(dataflow.AsOf is not null, "a dataflow to create has an as-of");
+        var asOf = dataflow.AsOf.Value;
+        foreach (var hold in inputHolds)
+            Invariant.Check(hold.At <= Frontier.At(asOf), $"{hold.Id} is readable at the as-of of {dataflow.DebugName}");
+        foreach (var export in dataflow.IndexExports)
+            registry.Register(export.Id, Frontier.At(asOf), Frontier.At(asOf), windowMs);
+        lock (_gate)
+        {
+            var state = new DataflowState(dataflow, inputHolds, subscribe);
+            _dataflows.Add(state);
+            foreach (var export in dataflow.ExportIds)
+                _exports.Add(export, state);
+            foreach (var replica in _replicas.Values)
+                replica.SendToConnected(state.CreationCommands(Frontier.At(asOf)));
+        }
+    }
+
+    public void DropExports(IReadOnlyCollection<GlobalId> exports)
+    {
+        List<ReadHold> released = [];
+        List<ISubscribeReceiver> dropped = [];
+        List<GlobalId> indexes = [];
+        lock (_gate)
+        {
+            foreach (var export in exports)
+            {
+                if (!_exports.Remove(export, out var dataflow))
+                    continue;
+                if (dataflow.IsIndex(export))
+                    indexes.Add(export);
+                foreach (var replica in _replicas.Values)
+                    replica.SendToConnected([new ComputeCommand.AllowCompaction(export, null)]);
+                dataflow.Live.Remove(export);
+                if (dataflow.Live.Count > 0)
+                    continue;
+                _dataflows.Remove(dataflow);
+                released.AddRange(dataflow.InputHolds);
+                if (dataflow.Subscribe is { } receiver && !dataflow.SubscribeDone)
+                    dropped.Add(receiver);
+            }
+        }
+
+        foreach (var index in indexes)
+            registry.Drop(index);
+        foreach (var hold in released)
+            hold.Dispose();
+        foreach (var receiver in dropped)
+            receiver.Dropped();
+    }
+
+    public async Task<PeekAnswer> PeekAsync(PeekRequest request, ReadHold hold, CancellationToken cancel)
+    {
+        using var _ = hold;
+        var peek = new PendingPeek(request);
+        lock (_gate)
+        {
+            _peeks.Add(request.Uuid, peek);
+            foreach (var replica in _replicas.Values)
+                replica.SendToConnected([new ComputeCommand.Peek(request)]);
+        }
+
+        try
+        {
+            return await peek.Done.Task.WaitAsync(cancel);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                if (_peeks.Remove(request.Uuid))
+                {
+                    foreach (var replica in _replicas.Values)
+                        replica.SendToConnected([new ComputeCommand.CancelPeek(request.Uuid)]);
+                }
+            }
+        }
+    }
+
+    /// <summary>The since of some collection moved; if it is an index of this instance, replicas may forget and inputs too.</summary>
+    public void SinceAdvanced(GlobalId export, Frontier since)
+    {
+        DataflowState? dataflow;
+        lock (_gate)
+        {
+            if (!_exports.TryGetValue(export, out dataflow) || !dataflow.IsIndex(export) || since.IsEmpty)
+                return;
+            foreach (var replica in _replicas.Values)
+                replica.SendToConnected([new ComputeCommand.AllowCompaction(export, since.Time)]);
+        }
+
+        Downgrade(dataflow);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        List<Replica> replicas;
+        List<PendingPeek> peeks;
+        lock (_gate)
+        {
+            replicas = [.. _replicas.Values];
+            _replicas.Clear();
+            peeks = [.. _peeks.Values];
+        }
+
+        foreach (var peek in peeks)
+            peek.Done.TrySetResult(new PeekAnswer.Dropped());
+        foreach (var replica in replicas)
+            await replica.DisposeAsync();
+    }
+
+    private void Connected(Replica replica, ReplicaProcess process, IControlLink<ComputeCommand, ComputeResponse> link)
+    {
+        lock (_gate)
+        {
+            process.Reset(link);
+            link.Send(new ComputeCommand.Hello(Guid.NewGuid()));
+            link.Send(new ComputeCommand.CreateInstance(config));
+            foreach (var dataflow in _dataflows)
+            {
+                foreach (var command in dataflow.CreationCommands(dataflow.RebuildFrom(registry)))
+                    link.Send(command);
+            }
+
+            foreach (var peek in _peeks.Values)
+            {
+                peek.Forget(replica.Name);
+                link.Send(new ComputeCommand.Peek(peek.Request));
+            }
+
+            link.Send(new ComputeCommand.InitializationComplete());
+        }
+
+        if (replica.IsOnline)
+            replica.StatusChanged(ReplicaStatus.Online);
+    }
+
+    private void Disconnected(Replica replica, ReplicaProcess process)
+    {
+        bool wasOnline;
+        lock (_gate)
+        {
+            wasOnline = replica.IsOnline;
+            process.Link = null;
+            foreach (var peek in _peeks.Values)
+                peek.Forget(replica.Name);
+        }
+
+        if (wasOnline)
+            replica.StatusChanged(ReplicaStatus.Offline);
+    }
+
+    private void Received(Replica replica, ReplicaProcess process, ComputeResponse response)
+    {
+        switch (response)
+        {
+            case ComputeResponse.Frontiers frontiers:
+                ReceiveFrontiers(replica, process, frontiers);
+                break;
+            case ComputeResponse.PeekResponse peek:
+                ReceivePeek(replica, process, peek);
+                break;
+            case ComputeResponse.SubscribeResponse subscribe:
+                ReceiveSubscribe(replica, process, subscribe);
+                break;
+            case ComputeResponse.SubscribeDropped:
+                // Only answers our own drop, after which nobody listens.
+                break;
+        }
+    }
+
+    private void ReceiveFrontiers(Replica replica, ReplicaProcess process, ComputeResponse.Frontiers frontiers)
+    {
+        if (frontiers.Write is not { } write)
+            return;
+        Frontier upper;
+        DataflowState? dataflow;
+        lock (_gate)
+        {
+            if (!_exports.TryGetValue(frontiers.Id, out dataflow))
+                return;
+            process.Uppers[frontiers.Id] = Frontier.Of(write.Time);
+            upper = replica.Upper(frontiers.Id);
+        }
+
+        registry.AdvanceUpper(frontiers.Id, upper);
+        Downgrade(dataflow);
+    }
+
+    private void ReceivePeek(Replica replica, ReplicaProcess process, ComputeResponse.PeekResponse response)
+    {
+        PendingPeek? peek;
+        PeekAnswer? answer;
+        lock (_gate)
+        {
+            // Answers to cancelled peeks, and of slower replicas, are expected.
+            if (!_peeks.TryGetValue(response.Uuid, out peek))
+                return;
+            answer = peek.Add(replica.Name, process.Index, replica.Processes.Count, response.Result);
+            if (answer is null)
+                return;
+            _peeks.Remove(response.Uuid);
+            foreach (var other in _replicas.Values)
+            {
+                if (other != replica)
+                    other.SendToConnected([new ComputeCommand.CancelPeek(response.Uuid)]);
+            }
+        }
+
+        peek.Done.TrySetResult(answer);
+    }
+
+    private void ReceiveSubscribe(Replica replica, ReplicaProcess process, ComputeResponse.SubscribeResponse response)
+    {
+        DataflowState? dataflow;
+        lock (_gate)
+        {
+            if (!_exports.TryGetValue(response.Id, out dataflow) || dataflow.Subscribe is not { } receiver || dataflow.SubscribeDone)
+                return;
+            // Under the lock, so that batches of two replicas cannot cross; the receiver only queues.
+            foreach (var batch in dataflow.Merge.Add(replica.Name, process.Index, replica.Processes.Count, response.Batch))
+            {
+                receiver.Receive(batch);
+                dataflow.SubscribeFrontier = Frontier.Of(batch.Upper);
+                dataflow.SubscribeDone = batch.Upper is null || batch.Error is not null;
+            }
+        }
+
+        Downgrade(dataflow);
+    }
+
+    /// <summary>Lets go of input times that the dataflow will not be rebuilt from.</summary>
+    private void Downgrade(DataflowState dataflow)
+    {
+        lock (_gate)
+        {
+            if (dataflow.Live.Count == 0)
+                return;
+        }
+
+        var from = dataflow.RebuildFrom(registry);
+        lock (dataflow.HoldGate)
+        {
+            foreach (var hold in dataflow.InputHolds)
+            {
+                // A released hold stays released: dropping races with frontiers still on their way.
+                if (!hold.At.IsEmpty && !from.IsEmpty)
+                    hold.DowngradeTo(from);
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+namespace Materialize.Expr.Functions;
+
+internal static partial class SignatureTables
+{
+    public const string Operators = """
+        for int2 int4 int8 float4 float8 numeric: +(@) @ = unary_plus
+        for uint2 uint4 uint8: +(@) @ = unary_plus
+        for int2 int4 int8: -(@) @ = neg_@ !
+        for float4 float8 numeric: -(@) @ = neg_@
+        -(interval) interval = neg_interval !
+        for int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric: +(@, @) @ = add_@ !&
+        for int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric: -(@, @) @ = sub_@ !
+        for int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric: *(@, @) @ = mul_@ !&
+        for int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric: /(@, @) @ = div_@ !
+        for int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric: %(@, @) @ = mod_@ !
+        +(interval, interval) interval = add_interval !&
+        -(interval, interval) interval = sub_interval !
+        *(interval, float8) interval = mul_interval_float8 !
+        *(float8, interval) interval = mul_float8_interval !
+        /(interval, float8) interval = div_interval_float8 !
+        +(timestamp, interval) timestamp = add_timestamp_interval !
+        +(interval, timestamp) timestamp = add_interval_timestamp !
+        -(timestamp, interval) timestamp = sub_timestamp_interval !
+        +(timestamptz, interval) timestamptz = add_timestamptz_interval !
+        +(interval, timestamptz) timestamptz = add_interval_timestamptz !
+        -(timestamptz, interval) timestamptz = sub_timestamptz_interval !
+        +(date, interval) timestamp = add_date_interval !
+        +(interval, date) timestamp = add_interval_date !
+        -(date, interval) timestamp = sub_date_interval !
+        +(date, time) timestamp = add_date_time !
+        +(time, date) timestamp = add_time_date !
+        +(time, interval) time = add_time_interval
+        +(interval, time) time = add_interval_time
+        -(time, interval) time = sub_time_interval
+        -(timestamp, timestamp) interval = sub_timestamp !
+        -(timestamptz, timestamptz) interval = sub_timestamptz !
+        -(date, date) int4 = sub_date !
+        -(time, time) interval = sub_time
+        for int2 int4 int8 uint2 uint4 uint8: &(@, @) @ = bit_and_@ &
+        for int2 int4 int8 uint2 uint4 uint8: |(@, @) @ = bit_or_@ &
+        for int2 int4 int8 uint2 uint4 uint8: #(@, @) @ = bit_xor_@ &
+        for int2 int4 int8 uint2 uint4 uint8: ~(@) @ = bit_not_@
+        for int2 int4 int8: <<(@, int4) @ = shift_left_@
+        for int2 int4 int8: >>(@, int4) @ = shift_right_@
+        for uint2 uint4 uint8: <<(@, uint4) @ = shift_left_@
+        for uint2 uint4 uint8: >>(@, uint4) @ = shift_right_@
+        for bool int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric text char varchar pgchar name bytea date time timestamp timestamptz interval jsonb uuid oid regclass regtype regproc mz_timestamp aclitem mz_aclitem anyarray anylist anyrange anyrecord: =(@, @) bool = eq &
+        for bool int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric text char varchar pgchar name bytea date time timestamp timestamptz interval jsonb uuid oid regclass regtype regproc mz_timestamp aclitem mz_aclitem anyarray anylist anyrange anyrecord: <>(@, @) bool = not_eq &
+        for bool int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric text char varchar pgchar name bytea date time timestamp timestamptz interval jsonb uuid oid regclass regtype regproc mz_timestamp aclitem mz_aclitem anyarray anylist anyrange anyrecord: !=(@, @) bool = not_eq &
+        for bool int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric text char varchar pgchar name bytea date time timestamp timestamptz interval jsonb uuid oid regclass regtype regproc mz_timestamp anyarray anylist anyrange anyrecord: <(@, @) bool = lt
+        for bool int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric text char varchar pgchar name bytea date time timestamp timestamptz interval jsonb uuid oid regclass regtype regproc mz_timestamp anyarray anylist anyrange anyrecord: <=(@, @) bool = lte
+        for bool int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric text char varchar pgchar name bytea date time timestamp timestamptz interval jsonb uuid oid regclass regtype regproc mz_timestamp anyarray anylist anyrange anyrecord: >(@, @) bool = gt
+        for bool int2 int4 int8 uint2 uint4 uint8 float4 float8 numeric text char varchar pgchar name bytea date time timestamp timestamptz interval jsonb uuid oid regclass regtype regproc mz_timestamp anyarray anylist anyrange anyrecord: >=(@, @) bool = gte
+        for text char varchar: ~~(@, text) bool = like !
+        for text char varchar: ~~*(@, text) bool = ilike !
+        for text char varchar: !~~(@, text) bool = not_like !
+        for text char varchar: !~~*(@, text) bool = not_ilike !
+        for text char varchar: ~(@, text) bool = regexp_is_match !
+        for text char varchar: ~*(@, text) bool = regexp_is_match_ci !
+        for text char varchar: !~(@, text) bool = not_regexp_is_match !
+        for text char varchar: !~*(@, text) bool = not_regexp_is_match_ci !
+        ||(text, text) text = concat_text !
+        ||(text, anynonarray) text = concat_text_any !
+        ||(anynonarray, text) text = concat_any_text !
+        ||(bytea, bytea) bytea = concat_bytea !
+        ||(jsonb, jsonb) jsonb = jsonb_concat !
+        ||(anycompatiblearray, anycompatiblearray) anycompatiblearray = array_cat ~?!
+        ||(anycompatiblearray, anycompatible) anycompatiblearray = array_append ~?!
+        ||(anycompatible, anycompatiblearray) anycompatiblearray = array_prepend ~?!
+        ||(anycompatiblelist, anycompatiblelist) anycompatiblelist = list_cat ~?
+        ||(anycompatiblelist, anycompatible) anycompatiblelist = list_append ~%
+        ||(anycompatible, anycompatiblelist) anycompatiblelist = list_prepend ~%
+        ->(jsonb, int8) jsonb = jsonb_get_int8 ?
+        ->(jsonb, text) jsonb = jsonb_get_text ?
+        ->>(jsonb, int8) text = jsonb_get_int8_text ?
+        ->>(jsonb, text) text = jsonb_get_text_text ?
+        #>(jsonb, text[]) jsonb = jsonb_get_path ?
+        #>>(jsonb, text[]) text = jsonb_get_path_text ?
+        -(jsonb, int8) jsonb = jsonb_delete_int8 ?
+        -(jsonb, text) jsonb = jsonb_delete_text ?
+        @>(jsonb, jsonb) bool = jsonb_contains
+        @>(jsonb, text) bool = jsonb_contains_text !
+        <@(jsonb, jsonb) bool = jsonb_contained_in
+        <@(text, jsonb) bool = jsonb_contained_in_text !
+        ?(jsonb, text) bool = jsonb_contains_key
+        ->(anymap, text) elem = map_get ?
+        ?(anymap, text) bool = map_contains_key
+        ?&(anymap, text[]) bool = map_contains_all_keys
+        ?|(anymap, text[]) bool = map_contains_any_keys
+        @>(anymap, anymap) bool = map_contains
+        <@(anymap, anymap) bool = map_contained_in
+        @>(anyarray, anyarray) bool = array_contains_array
+        <@(anyarray, anyarray) bool = array_contained_in_array
+        @>(anylist, anylist) bool = list_contains_list
+        <@(anylist, anylist) bool = list_contained_in_list
+        @>(anyrange, anyrange) bool = range_contains_range
+        @>(anyrange, anyelement) bool = range_contains_elem
+        <@(anyrange, anyrange) bool = range_contained_in_range
+        <@(anyelement, anyrange) bool = elem_contained_in_range
+        &&(anyrange, anyrange) bool = range_overlaps &
+        <<(anyrange, anyrange) bool = range_before
+        >>(anyrange, anyrange) bool = range_after
+        &<(anyrange, anyrange) bool = range_overleft
+        &>(anyrange, anyrange) bool = range_overright
+        -|-(anyrange, anyrange) bool = range_adjacent &
+        +(anyrange, anyrange) arg0 = range_union !&
+        *(anyrange, anyrange) arg0 = range_intersection &
+        -(anyrange, anyrange) arg0 = range_difference !
+        """;
+}

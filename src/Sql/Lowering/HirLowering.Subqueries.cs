@@ -1,0 +1,158 @@
+// Subqueries in scalar expressions, and predicates that are nothing but a subquery.
+using Materialize.Core.Collections;
+using Materialize.Expr;
+using Materialize.Repr;
+
+namespace Materialize.Sql;
+
+public sealed partial class HirLowering
+{
+    /// <summary>
+    /// Joins <paramref name="inner"/> (outer columns, then those at <paramref name="depth"/>) to what <paramref name="use"/> makes of the
+    /// subquery applied to the distinct values it refers to. The result: inner's columns, then those that <paramref name="use"/> gives after the key.
+    /// </summary>
+    /// <param name="inner">Cheap to name twice.</param>
+    /// <param name="use">From the applied subquery (key columns first) and its outer, to a relation that begins with the key columns.</param>
+    /// <param name="mayRejectNull">Whether rows with a null key may be missing from the result where the subquery has none for them.</param>
+    private Rel Branch(
+        Rel inner, Outer outer, int depth, HirRelationExpr subquery, bool mayRejectNull, Func<Rel, Outer, Rel> use)
+    {
+        var place = new Place(depth, outer.Arity, outer.Map, []);
+        var free = subquery.FreeColumns().Select(c => (Depth: depth + 1 - c.Level, c.Index)).ToList();
+        List<int> key = [];
+        Dictionary<(int, int), int> map = [];
+        var rejects = true;
+        List<bool> nullSafe = [];
+        foreach (var column in free)
+        {
+            var position = place.Position(column.Depth, column.Index);
+            var at = key.IndexOf(position);
+            if (at < 0)
+            {
+                at = key.Count;
+                key.Add(position);
+                rejects = mayRejectNull && NullRejection.Rejects(subquery, depth + 1 - column.Depth, column.Index);
+                nullSafe.Add(inner.Columns[position].IsNullable && !rejects);
+            }
+
+            map[column] = at;
+        }
+
+        if (key.Count == 0)
+            return Product(inner, use(Apply(subquery, Outer.Unit, depth + 1), Outer.Unit));
+
+        var keyed = DistinctBy(
+            inner, key.Select(MirScalarExpr (k) => new MirScalarExpr.Column(k)).ToValueArray(), key.Select(k => inner.Columns[k]).ToValueArray());
+        return Bind(keyed, bound =>
+        {
+            var newOuter = new Outer(bound, map);
+            var result = use(Apply(subquery, newOuter, depth + 1), newOuter);
+            List<ValueArray<MirScalarExpr>> equivalences = [];
+            for (var i = 0; i < key.Count; i++)
+                AddEquality(equivalences, key[i], inner.Arity + i, inner.Columns[key[i]], nullSafe[i]);
+            var join = new Rel(
+                new MirRelationExpr.Join([inner.Expr, result.Expr], equivalences.ToValueArray()), [.. inner.Columns, .. result.Columns]);
+            return Project(join, [.. ValueArray.Range(inner.Arity), .. Enumerable.Range(inner.Arity + key.Count, result.Arity - key.Count)]);
+        });
+    }
+
+    private static void AddEquality(List<ValueArray<MirScalarExpr>> equivalences, int left, int right, ColumnType type, bool nullSafe)
+    {
+        if (nullSafe)
+            equivalences.AddRange(NullSafe.Equality(new MirScalarExpr.Column(left), new MirScalarExpr.Column(right), type.Type));
+        else
+            equivalences.Add([new MirScalarExpr.Column(left), new MirScalarExpr.Column(right)]);
+    }
+
+    /// <summary>Appends a column to <paramref name="input"/> for each subquery in <paramref name="scalars"/>.</summary>
+    private (Rel Input, Place Place) WithSubqueries(Rel input, IEnumerable<HirScalarExpr> scalars, Outer outer, int depth)
+    {
+        var subqueries = new Dictionary<HirScalarExpr, int>(ReferenceEqualityComparer.Instance);
+        foreach (var scalar in scalars)
+            input = AddSubqueries(input, scalar, subqueries, outer, depth);
+        return (input, new Place(depth, outer.Arity, outer.Map, subqueries));
+    }
+
+    private Rel AddSubqueries(Rel input, HirScalarExpr scalar, Dictionary<HirScalarExpr, int> subqueries, Outer outer, int depth)
+    {
+        switch (scalar)
+        {
+            case HirScalarExpr.Exists or HirScalarExpr.Select when subqueries.ContainsKey(scalar):
+                return input;
+            case HirScalarExpr.Exists x:
+                subqueries.Add(x, input.Arity);
+                return Bind(input, bound => Branch(bound, outer, depth, x.Query, mayRejectNull: false, ExistsColumn));
+            case HirScalarExpr.Select x:
+                subqueries.Add(x, input.Arity);
+                return Bind(input, bound => Branch(bound, outer, depth, x.Query, mayRejectNull: false, (r, o) => ScalarColumn(x, r, o)));
+            default:
+                foreach (var child in scalar.Children)
+                    input = AddSubqueries(input, child, subqueries, outer, depth);
+                return input;
+        }
+    }
+
+    /// <summary>The key columns and whether the subquery has a row for them.</summary>
+    private Rel ExistsColumn(Rel applied, Outer outer)
+    {
+        var type = SqlType.Bool.Nullable(false);
+        var present = Map(Distinct(Project(applied, ValueArray.Range(outer.Arity))), [MirScalarExpr.True], [type]);
+        return WithDefault(present, outer, [MirScalarExpr.False], [type]);
+    }
+
+    /// <summary>The key columns and the subquery's one value, or null.</summary>
+    private Rel ScalarColumn(HirScalarExpr.Select select, Rel applied, Outer outer)
+    {
+        var type = select.Type;
+        var single = applied;
+        if (!RowCount.IsAtMostOne(select.Query))
+        {
+            var keys = Enumerable.Range(0, outer.Arity).Select(MirScalarExpr (i) => new MirScalarExpr.Column(i)).ToValueArray();
+            var value = new AggregateExpr(AggregateFunc.SingleValue, [new MirScalarExpr.Column(outer.Arity)], false, type, [], []);
+            single = new Rel(new MirRelationExpr.Reduce(applied.Expr, keys, [value]), [.. outer.Rel.Columns, type]);
+        }
+
+        return RowCount.IsExactlyOne(select.Query)
+            ? single
+            : WithDefault(single, outer, [MirScalarExpr.Null(type.Type)], [type]);
+    }
+
+    private Rel ApplyFilter(Rel input, ValueArray<HirScalarExpr> predicates, Outer outer, int depth)
+    {
+        var conjuncts = predicates.SelectMany(Conjuncts).ToList();
+
+        // Plain predicates first: fewer rows reach the subqueries.
+        var place = new Place(depth, outer.Arity, outer.Map, []);
+        var plain = conjuncts.Where(c => !c.HasSubquery()).Select(c => Scalar(c, place)).ToList();
+        input = Filter(input, plain);
+        foreach (var conjunct in conjuncts.Where(c => c.HasSubquery()))
+        {
+            foreach (var simple in ExistencePredicates.Rewrite(conjunct).SelectMany(Conjuncts))
+                input = ApplySubqueryPredicate(input, simple, outer, depth);
+        }
+
+        return input;
+    }
+
+    private Rel ApplySubqueryPredicate(Rel input, HirScalarExpr predicate, Outer outer, int depth)
+    {
+        switch (predicate)
+        {
+            case HirScalarExpr.Exists exists:
+                return Bind(input, bound => SemiJoin(bound, exists.Query, outer, depth));
+            case HirScalarExpr.Call { Func: var not, Args: [HirScalarExpr.Exists exists] } when not == ScalarFunctions.Not:
+                return Bind(input, bound => Union(bound, Negate(SemiJoin(bound, exists.Query, outer, depth))));
+            default:
+                var arity = input.Arity;
+                var (extended, place) = WithSubqueries(input, [predicate], outer, depth);
+                return Project(Filter(extended, [Scalar(predicate, place)]), ValueArray.Range(arity));
+        }
+    }
+
+    /// <summary>The rows of <paramref name="input"/> for which the subquery has a row.</summary>
+    private Rel SemiJoin(Rel input, HirRelationExpr subquery, Outer outer, int depth) =>
+        Branch(input, outer, depth, subquery, mayRejectNull: true, (applied, newOuter) => Distinct(Project(applied, ValueArray.Range(newOuter.Arity))));
+
+    internal static IEnumerable<HirScalarExpr> Conjuncts(HirScalarExpr predicate) =>
+        predicate is HirScalarExpr.Call { Func: var func } call && func == ScalarFunctions.And ? call.Args.SelectMany(Conjuncts) : [predicate];
+}

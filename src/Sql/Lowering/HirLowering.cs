@@ -1,0 +1,316 @@
+// Decorrelation, HIR → MIR.
+//
+// Apply(e, outer) computes a relation whose columns are those of `outer` followed by those of `e`: for each row of `outer` the rows
+// that `e` gives when its free columns have that row's values. `outer` has distinct rows, is cheap to name twice (a Get or the unit
+// constant), and holds just the columns that `e` needs, so that the work is done once for each combination of them that occurs (the
+// "magic set"). With the unit as outer this is plain translation.
+//
+// Branch is the step that makes such an outer: from a relation `inner` it takes the columns a subquery refers to, makes them
+// distinct, applies the subquery to them, and joins the result back to `inner` on these columns. That join must match null with
+// null; MIR joins do not, so nullable columns go through NullSafe unless the subquery has no rows for null anyway.
+//
+// Columns are tracked by absolute depth (how many relations lie outside), because levels are relative to where they stand.
+using System.Diagnostics;
+using Materialize.Core;
+using Materialize.Core.Collections;
+using Materialize.Expr;
+using Materialize.Repr;
+
+namespace Materialize.Sql;
+
+/// <summary>Turns a query with correlated subqueries into one without. Law: the same rows, for any contents of the inputs.</summary>
+public sealed partial class HirLowering
+{
+    private readonly Dictionary<int, Cte> _ctes = [];
+    private int _nextLocalId;
+
+    private HirLowering()
+    {
+    }
+
+    /// <summary>The query's plan; parameters must have been bound.</summary>
+    /// <exception cref="SqlException">0A000 for what has no plan yet (window functions that are not top-k).</exception>
+    public static MirRelationExpr Lower(HirRelationExpr query) => new HirLowering().Apply(query, Outer.Unit, 0).Expr;
+
+    /// <summary>A scalar expression over one relation's columns, without subqueries.</summary>
+    public static MirScalarExpr LowerScalar(HirScalarExpr scalar)
+    {
+        if (scalar.HasSubquery())
+            throw SqlException.Unsupported("subqueries in this expression");
+        var lowering = new HirLowering();
+        return lowering.Scalar(scalar, new Place(0, 0, Outer.Unit.Map, []));
+    }
+
+    /// <summary>A relation and its column types; <c>Expr</c> is planned over them.</summary>
+    private readonly record struct Rel(MirRelationExpr Expr, ValueArray<ColumnType> Columns)
+    {
+        public int Arity => Columns.Count;
+    }
+
+    /// <summary>The rows to apply a subquery to, and where each free column stands in them.</summary>
+    private sealed record Outer(Rel Rel, IReadOnlyDictionary<(int Depth, int Index), int> Map)
+    {
+        public static readonly Outer Unit = new(
+            new Rel(new MirRelationExpr.Constant([new ConstantRow([], 1)], RelationType.Empty), []), new Dictionary<(int, int), int>());
+
+        public int Arity => Rel.Arity;
+    }
+
+    /// <summary>Where an expression is evaluated: the relation's own columns begin at <paramref name="OuterArity"/>.</summary>
+    private sealed record Place(
+        int Depth, int OuterArity, IReadOnlyDictionary<(int Depth, int Index), int> Map, Dictionary<HirScalarExpr, int> Subqueries)
+    {
+        public int Position(int absoluteDepth, int index) =>
+            absoluteDepth == Depth ? OuterArity + index : Map[(absoluteDepth, index)];
+    }
+
+    private sealed record Cte(HirRelationExpr Value, int Depth, int? LocalId, ValueArray<ColumnType> Columns);
+
+    private Rel Apply(HirRelationExpr e, Outer outer, int depth)
+    {
+        switch (e)
+        {
+            case HirRelationExpr.Constant x:
+                return Product(outer.Rel, Constant(x));
+            case HirRelationExpr.Get { Id: Id.Global } x:
+                return Product(outer.Rel, new Rel(new MirRelationExpr.Get(x.Id, new RelationType(x.Columns)), x.Columns));
+            case HirRelationExpr.Get { Id: Id.Local local } x:
+                return ApplyCte(_ctes[local.Number], outer, depth);
+            case HirRelationExpr.Let x:
+                return ApplyLet(x, outer, depth);
+            case HirRelationExpr.Project x:
+            {
+                var input = Apply(x.Input, outer, depth);
+                return Project(input, [.. ValueArray.Range(outer.Arity), .. x.Outputs.Select(i => outer.Arity + i)]);
+            }
+
+            case HirRelationExpr.Map x:
+                return ApplyMap(Apply(x.Input, outer, depth), x.Scalars, outer, depth);
+            case HirRelationExpr.CallTable x:
+                return ApplyCallTable(x, outer, depth);
+            case HirRelationExpr.Filter x:
+                return ApplyFilter(Apply(x.Input, outer, depth), x.Predicates, outer, depth);
+            case HirRelationExpr.Join x:
+                return ApplyJoin(x, outer, depth);
+            case HirRelationExpr.Reduce x:
+                return ApplyReduce(x, outer, depth);
+            case HirRelationExpr.Distinct x:
+                return Distinct(Apply(x.Input, outer, depth));
+            case HirRelationExpr.TopK x:
+                return ApplyTopK(x, outer, depth);
+            case HirRelationExpr.Negate x:
+            {
+                var input = Apply(x.Input, outer, depth);
+                return input with { Expr = new MirRelationExpr.Negate(input.Expr) };
+            }
+
+            case HirRelationExpr.Threshold x:
+            {
+                var input = Apply(x.Input, outer, depth);
+                return input with { Expr = new MirRelationExpr.Threshold(input.Expr) };
+            }
+
+            case HirRelationExpr.Union x:
+            {
+                var first = Apply(x.Base, outer, depth);
+                var others = x.Inputs.Select(i => Apply(i, outer, depth).Expr);
+                return new Rel(new MirRelationExpr.Union(first.Expr, others), [.. outer.Rel.Columns, .. x.Type.Columns]);
+            }
+
+            default:
+                throw new UnreachableException(e.GetType().Name);
+        }
+    }
+
+    private Rel ApplyLet(HirRelationExpr.Let let, Outer outer, int depth)
+    {
+        var columns = let.Value.Type.Columns;
+        if (let.Value.FreeColumns().Count > 0)
+        {
+            // Correlated: computed anew at each use, over the outer rows of that place.
+            _ctes[let.LocalId] = new Cte(let.Value, depth, null, columns);
+            return Apply(let.Body, outer, depth);
+        }
+
+        var value = Apply(let.Value, Outer.Unit, depth);
+        var id = _nextLocalId++;
+        _ctes[let.LocalId] = new Cte(let.Value, depth, id, columns);
+        var body = Apply(let.Body, outer, depth);
+        return body with { Expr = new MirRelationExpr.Let(id, value.Expr, body.Expr) };
+    }
+
+    private Rel ApplyCte(Cte cte, Outer outer, int depth) =>
+        cte.LocalId is { } id
+            ? Product(outer.Rel, new Rel(new MirRelationExpr.Get(new Id.Local(id), new RelationType(cte.Columns)), cte.Columns))
+            : Apply(cte.Value.Shift(depth - cte.Depth), outer, depth);
+
+    private static Rel Constant(HirRelationExpr.Constant x)
+    {
+        var rows = x.Rows.Select(r => new ConstantRow(r.Select(l => l.Value), 1));
+        return new Rel(new MirRelationExpr.Constant(rows, new RelationType(x.Columns)), x.Columns);
+    }
+
+    private Rel ApplyMap(Rel input, ValueArray<HirScalarExpr> scalars, Outer outer, int depth)
+    {
+        List<MirScalarExpr> pending = [];
+        List<ColumnType> types = [];
+        void Flush()
+        {
+            if (pending.Count == 0)
+                return;
+            input = Map(input, pending, types);
+            pending = [];
+            types = [];
+        }
+
+        foreach (var scalar in scalars)
+        {
+            if (!scalar.HasSubquery())
+            {
+                pending.Add(Scalar(scalar, new Place(depth, outer.Arity, outer.Map, [])));
+                types.Add(scalar.Type);
+                continue;
+            }
+
+            Flush();
+            var arity = input.Arity;
+            var (extended, place) = WithSubqueries(input, [scalar], outer, depth);
+            var mapped = Map(extended, [Scalar(scalar, place)], [scalar.Type]);
+            input = Project(mapped, [.. ValueArray.Range(arity), mapped.Arity - 1]);
+        }
+
+        Flush();
+        return input;
+    }
+
+    private Rel ApplyCallTable(HirRelationExpr.CallTable x, Outer outer, int depth)
+    {
+        // The arguments stand at this depth but see only outer columns, so the outer rows are the input.
+        var (input, place) = x.Args.Any(a => a.HasSubquery())
+            ? WithSubqueries(outer.Rel, x.Args, outer, depth)
+            : (outer.Rel, new Place(depth, outer.Arity, outer.Map, []));
+        var call = new MirRelationExpr.FlatMap(input.Expr, x.Func, x.Args.Select(a => Scalar(a, place)), x.Output) { Inner = x.Inner };
+        var result = new Rel(call, [.. input.Columns, .. x.Output]);
+        return Project(result, [.. ValueArray.Range(outer.Arity), .. Enumerable.Range(input.Arity, x.Output.Count)]);
+    }
+
+    private Rel ApplyReduce(HirRelationExpr.Reduce x, Outer outer, int depth)
+    {
+        var input = Apply(x.Input, outer, depth);
+        var (extended, place) = WithSubqueries(input, x.Aggregates.SelectMany(a => a.Exprs), outer, depth);
+        ValueArray<MirScalarExpr> keys =
+        [
+            .. Enumerable.Range(0, outer.Arity).Select(MirScalarExpr (i) => new MirScalarExpr.Column(i)),
+            .. x.GroupKey.Select(MirScalarExpr (i) => new MirScalarExpr.Column(outer.Arity + i)),
+        ];
+        var aggregates = x.Aggregates.Select(a => new AggregateExpr(
+            a.Func, a.Args.Select(s => Scalar(s, place)), a.Distinct, a.Output, a.OrderBy, a.OrderKeys.Select(s => Scalar(s, place))));
+        var reduce = new Rel(
+            new MirRelationExpr.Reduce(extended.Expr, keys, aggregates, ExpectedGroupSize: x.ExpectedGroupSize),
+            [.. outer.Rel.Columns, .. x.Type.Columns]);
+        if (!x.GroupKey.IsEmpty)
+            return reduce;
+
+        // Without keys there is one row for each outer row, also where nothing was aggregated.
+        var defaults = x.Aggregates.Select(MirScalarExpr (a) => new MirScalarExpr.Literal(EmptyValue(a), a.Output));
+        return WithDefault(reduce, outer, defaults, x.Aggregates.Select(a => a.Output));
+    }
+
+    private static Datum EmptyValue(HirAggregate aggregate) => aggregate.Func switch
+    {
+        AggregateFunc.Count => Datum.FromInt64(0),
+        AggregateFunc.Any => Datum.False,
+        AggregateFunc.All => Datum.True,
+        _ => Datum.Null,
+    };
+
+    /// <summary>Adds, for each outer row that <paramref name="result"/> (outer columns, then values) lacks, one with these values.</summary>
+    private Rel WithDefault(Rel result, Outer outer, ValueArray<MirScalarExpr> defaults, ValueArray<ColumnType> defaultTypes) =>
+        Bind(result, bound =>
+        {
+            var present = Project(bound, ValueArray.Range(outer.Arity));
+            var missing = Union(outer.Rel, Negate(present));
+            return Union(bound, Map(missing, defaults, defaultTypes)) with { Columns = result.Columns };
+        });
+
+    private Rel ApplyTopK(HirRelationExpr.TopK x, Outer outer, int depth)
+    {
+        var input = Apply(x.Input, outer, depth);
+        var topK = new MirRelationExpr.TopK(
+            input.Expr,
+            [.. ValueArray.Range(outer.Arity), .. x.GroupKey.Select(i => outer.Arity + i)],
+            x.OrderKey.Select(o => o with { Column = outer.Arity + o.Column }),
+            x.Limit is null ? null : Scalar(x.Limit, new Place(depth, outer.Arity, outer.Map, [])),
+            x.Offset,
+            ExpectedGroupSize: x.ExpectedGroupSize);
+        return input with { Expr = topK };
+    }
+
+    private MirScalarExpr Scalar(HirScalarExpr scalar, Place place) => scalar switch
+    {
+        HirScalarExpr.Column x => new MirScalarExpr.Column(place.Position(place.Depth - x.Level, x.Index)),
+        HirScalarExpr.Literal x => new MirScalarExpr.Literal(x.Value, x.LiteralType),
+        HirScalarExpr.CallUnmaterializable x => new MirScalarExpr.CallUnmaterializable(x.Func),
+        HirScalarExpr.Call x => new MirScalarExpr.Call(x.Func, x.Args.Select(a => Scalar(a, place)), x.ResultType.Type),
+        HirScalarExpr.If x => new MirScalarExpr.If(Scalar(x.Condition, place), Scalar(x.Then, place), Scalar(x.Else, place)),
+        HirScalarExpr.Exists or HirScalarExpr.Select => new MirScalarExpr.Column(place.Subqueries[scalar]),
+        HirScalarExpr.Parameter x => throw new SqlException(SqlState.UndefinedParameter, $"there is no parameter ${x.Number}"),
+        HirScalarExpr.Windowed => throw SqlException.Unsupported("window functions"),
+        _ => throw new UnreachableException(scalar.GetType().Name),
+    };
+
+    // ---- Small pieces ------------------------------------------------------------------------------------------------
+
+    /// <summary>Names a relation so that it can be used twice; what is cheap to repeat is left as it is.</summary>
+    private Rel Bind(Rel value, Func<Rel, Rel> body)
+    {
+        if (value.Expr is MirRelationExpr.Get or MirRelationExpr.Constant { Rows.Count: <= 1 })
+            return body(value);
+        var id = _nextLocalId++;
+        var result = body(new Rel(new MirRelationExpr.Get(new Id.Local(id), new RelationType(value.Columns)), value.Columns));
+        return result with { Expr = new MirRelationExpr.Let(id, value.Expr, result.Expr) };
+    }
+
+    private static bool IsUnit(Rel rel) => rel.Arity == 0 && rel.Expr is MirRelationExpr.Constant { Rows: [{ Diff: 1 }], Error: null };
+
+    private static Rel Product(Rel left, Rel right)
+    {
+        if (IsUnit(left))
+            return right;
+        if (IsUnit(right))
+            return left;
+        return new Rel(new MirRelationExpr.Join([left.Expr, right.Expr], []), [.. left.Columns, .. right.Columns]);
+    }
+
+    private static Rel Project(Rel input, ValueArray<int> outputs) =>
+        outputs == ValueArray.Range(input.Arity)
+            ? input
+            : new Rel(new MirRelationExpr.Project(input.Expr, outputs), outputs.Select(i => input.Columns[i]));
+
+    private static Rel Map(Rel input, IEnumerable<MirScalarExpr> scalars, IEnumerable<ColumnType> types)
+    {
+        var all = scalars.ToValueArray();
+        return all.IsEmpty ? input : new Rel(new MirRelationExpr.Map(input.Expr, all), [.. input.Columns, .. types]);
+    }
+
+    private static Rel Filter(Rel input, IEnumerable<MirScalarExpr> predicates)
+    {
+        var all = predicates.Where(p => !p.Equals(MirScalarExpr.True)).ToValueArray();
+        return all.IsEmpty ? input : input with { Expr = new MirRelationExpr.Filter(input.Expr, all) };
+    }
+
+    private static Rel Negate(Rel input) => input with { Expr = new MirRelationExpr.Negate(input.Expr) };
+
+    private static Rel Union(Rel first, params ReadOnlySpan<Rel> others)
+    {
+        var exprs = new MirRelationExpr[others.Length];
+        for (var i = 0; i < others.Length; i++)
+            exprs[i] = others[i].Expr;
+        return first with { Expr = new MirRelationExpr.Union(first.Expr, exprs.ToValueArray()) };
+    }
+
+    private static Rel Distinct(Rel input) => DistinctBy(input, Enumerable.Range(0, input.Arity).Select(MirScalarExpr (i) => new MirScalarExpr.Column(i)).ToValueArray(), input.Columns);
+
+    private static Rel DistinctBy(Rel input, ValueArray<MirScalarExpr> keys, ValueArray<ColumnType> types) =>
+        new(new MirRelationExpr.Reduce(input.Expr, keys, []), types);
+}

@@ -1,0 +1,299 @@
+// Calls: operators, scalar functions, macros, aggregates, table functions, window functions.
+using System.Collections.Concurrent;
+using Materialize.Core.Collections;
+using Materialize.Expr;
+using Materialize.Repr;
+
+namespace Materialize.Sql;
+
+internal sealed partial class QueryPlanner
+{
+    private static readonly ConcurrentDictionary<string, Ast.Expr> Macros = new();
+
+    private HirScalarExpr PlanOperator(ExprContext context, string op, IReadOnlyList<Coercible> args, int? position)
+    {
+        // Rows compare field by field when they have as many, so that untyped fields learn their types from each other.
+        if (args is [Coercible.Row left, Coercible.Row right] && op is "=" or "<>" or "<" or "<=" or ">" or ">=")
+            args = UnifyRows(left, right, position);
+        else if (args is [Coercible.Row row, { } other] && Coercion.KnownType(_statement, other) is { Kind: ScalarKind.Record } type)
+            args = [Coercion.Coerce(_statement, "row", CastContext.Implicit, row, type, position), other];
+        else if (args is [{ } first, Coercible.Row second] && Coercion.KnownType(_statement, first) is { Kind: ScalarKind.Record } leftType)
+            args = [first, Coercion.Coerce(_statement, "row", CastContext.Implicit, second, leftType, position)];
+
+        var overloads = FunctionTable.Operators(op).Where(o => o.Params.Count == args.Count).ToList();
+        var selected = FunctionSelection.Select(_statement, overloads, args, isOperator: true, op, position);
+        return CallSelected(context, selected, position, distinct: false, filter: null);
+    }
+
+    private List<Coercible> UnifyRows(Coercible.Row left, Coercible.Row right, int? position)
+    {
+        if (left.Fields.Count != right.Fields.Count)
+            throw SqlException.Plan("unequal number of entries in row expressions", position);
+        List<HirScalarExpr> l = [], r = [];
+        for (var i = 0; i < left.Fields.Count; i++)
+        {
+            var both = Coercion.Unify(_statement, "row comparison", [left.Fields[i], right.Fields[i]], position: position);
+            l.Add(both[0]);
+            r.Add(both[1]);
+        }
+
+        return [Record(l), Record(r)];
+    }
+
+    private static HirScalarExpr Record(IReadOnlyList<HirScalarExpr> fields) => Typing.Call(
+        ScalarFunctions.RecordCreate,
+        new SqlType(ScalarKind.Record) { Fields = fields.Select((f, i) => new RecordField($"f{i + 1}", f.Type)).ToValueArray() },
+        [.. fields]);
+
+    /// <summary>A call of a function by its bare name, of arguments planned already.</summary>
+    private HirScalarExpr PlanCall(ExprContext context, string name, IReadOnlyList<Coercible> args, int? position)
+    {
+        var selected = FunctionSelection.Select(_statement, FunctionTable.Functions(name), args, isOperator: false, name, position);
+        return CallSelected(context, selected, position, distinct: false, filter: null);
+    }
+
+    private HirScalarExpr CallSelected(ExprContext context, SelectedFunction selected, int? position, bool distinct, HirScalarExpr? filter)
+    {
+        switch (selected.Signature.Target)
+        {
+            case FunctionTarget.Scalar x:
+                if (distinct || filter is not null)
+                    throw SqlException.Plan($"{(distinct ? "DISTINCT" : "FILTER")} specified, but {selected.Signature.Name} is not an aggregate function", position);
+                return Typing.Call(x.Func, selected.Result, selected.Args);
+            case FunctionTarget.Unmaterializable x:
+                return PlanUnmaterializable(x.Func, position);
+            case FunctionTarget.Macro x:
+                return PlanMacro(context, x.Sql, selected, distinct, filter, position);
+            case FunctionTarget.Aggregate x:
+                return PlanAggregate(context, x.Func, selected, distinct, filter, [], [], position);
+            default:
+                throw SqlException.Plan($"table functions are not allowed in {context.Clause} (function {selected.Signature.Name})", position);
+        }
+    }
+
+    private HirScalarExpr PlanUnmaterializable(UnmaterializableFunc func, int? position)
+    {
+        if (func != UnmaterializableFunc.MzNow && _statement.Lifetime == QueryLifetime.MaterializedView)
+            throw new SqlException(SqlState.FeatureNotSupported, $"cannot materialize call to {FunctionName(func)}") { Position = position };
+        _statement.UsesUnmaterializable = true;
+        return new HirScalarExpr.CallUnmaterializable(func, ScalarTyping.TypeOf(func));
+    }
+
+    private static string FunctionName(UnmaterializableFunc func)
+    {
+        var name = new System.Text.StringBuilder();
+        foreach (var c in func.ToString())
+        {
+            if (char.IsUpper(c) && name.Length > 0)
+                name.Append('_');
+            name.Append(char.ToLowerInvariant(c));
+        }
+
+        return name.ToString();
+    }
+
+    private HirScalarExpr PlanMacro(ExprContext context, string sql, SelectedFunction selected, bool distinct, HirScalarExpr? filter, int? position)
+    {
+        var body = Macros.GetOrAdd(sql, static text => Parser.SqlParser.ParseExpr(text));
+        var frame = new MacroFrame(selected.Args.ToValueArray(), Depth(context.Scope), distinct, filter);
+        try
+        {
+            var planned = PlanExpr(context with { Macro = frame }, body);
+            return Coercion.Coerce(_statement, selected.Signature.Name, CastContext.Explicit, planned, selected.Result, position);
+        }
+        catch (SqlException e) when (e.Position is not null)
+        {
+            // The place is one in the macro's own text, which the user has never seen.
+            throw new SqlException(e.State, e.Message) { Detail = e.Detail, Hint = e.Hint, Position = position };
+        }
+    }
+
+    private HirScalarExpr PlanFunction(ExprContext context, Ast.Expr.Function call)
+    {
+        if (context.TableFunctions is not null && context.TableFunctions.TryGetValue(call, out var column))
+            return new HirScalarExpr.Column(0, column, context.Scope.Items[column].Type);
+
+        var position = call.Position();
+        var name = call.Name.Item.Value;
+        if (call.Over is not null)
+            return PlanWindow(context, call, name);
+        if (WindowFuncOf(name) is not null)
+            throw SqlException.Plan($"window function {name} requires an OVER clause", position);
+
+        var overloads = Overloads(call.Name);
+        var isAggregate = IsAggregate(overloads);
+        if (call.Args is Ast.FunctionArgs.Star && (!isAggregate || name != "count"))
+            throw SqlException.Plan($"{name}(*) specified, but {name} is not the count aggregate", position);
+        if (isAggregate && context.Macro is null)
+            CheckAggregateAllowed(context, name, position);
+
+        // What an aggregate aggregates cannot itself hold aggregates.
+        var argContext = isAggregate ? context with { InAggregate = true, Aggregates = null, AllowWindows = false } : context;
+        var list = call.Args as Ast.FunctionArgs.List;
+        List<Coercible> args = [];
+        foreach (var arg in list?.Args ?? [])
+            args.Add(PlanExpr(argContext, arg));
+        var filter = call.Filter is null ? null : PlanAs(argContext with { Clause = "FILTER" }, call.Filter, SqlType.Bool, "FILTER");
+        if (context.Macro is { } macro && isAggregate)
+        {
+            filter = macro.Filter?.Shift(Depth(context.Scope) - macro.Depth) ?? filter;
+            if (macro.Distinct)
+                call = call with { Distinct = true };
+        }
+
+        if (name == "current_setting" && args.Count >= 1)
+            return PlanCurrentSetting(args, position);
+
+        var selected = FunctionSelection.Select(_statement, overloads, args, isOperator: false, name, position);
+        if (selected.Signature.Target is FunctionTarget.Aggregate aggregate)
+        {
+            List<HirScalarExpr> orderKeys = [];
+            List<ColumnOrder> orders = [];
+            foreach (var order in list?.OrderBy ?? [])
+            {
+                orders.Add(OrderOf(order, orderKeys.Count));
+                orderKeys.Add(PlanScalar(argContext, order.Expr));
+            }
+
+            return PlanAggregate(context, aggregate.Func, selected, call.Distinct, filter, orders.ToValueArray(), orderKeys.ToValueArray(), position);
+        }
+
+        if (!isAggregate && list?.OrderBy.Count > 0)
+            throw SqlException.Plan($"ORDER BY specified, but {name} is not an aggregate function", position);
+        return CallSelected(context, selected, position, call.Distinct, filter);
+    }
+
+    /// <summary>The overloads a name means: those of the schema it gives, or those on everybody's search path.</summary>
+    private static List<FunctionSignature> Overloads(Ast.ObjectName name)
+    {
+        var partial = StatementContext.Partial(name);
+        var all = FunctionTable.Functions(partial.Item);
+        var found = partial.Schema is { } schema
+            ? all.Where(f => f.Schema == schema).ToList()
+            : all.Where(f => f.Schema is "pg_catalog" or "mz_catalog").ToList();
+
+        // Internal ones are reached by macros without their schema.
+        if (found.Count == 0 && partial.Schema is null)
+            found = all.ToList();
+        if (found.Count == 0)
+            throw SqlException.Plan($"function \"{name}\" does not exist", name.Position());
+        return found;
+    }
+
+    private static bool IsAggregate(List<FunctionSignature> overloads) => overloads.Any(o => o.Target switch
+    {
+        FunctionTarget.Aggregate => true,
+        FunctionTarget.Macro => AggregateMacros.Contains(o.Name),
+        _ => false,
+    });
+
+    /// <summary>Macros that stand for aggregates.</summary>
+    private static readonly HashSet<string> AggregateMacros =
+    [
+        "avg", "bool_and", "bool_or", "var_pop", "var_samp", "variance", "stddev", "stddev_pop", "stddev_samp", "jsonb_agg", "jsonb_object_agg",
+    ];
+
+    private static void CheckAggregateAllowed(ExprContext context, string name, int? position)
+    {
+        if (context.InAggregate)
+            throw SqlException.Plan("nested aggregate functions are not allowed", position);
+        if (context.Aggregates is null)
+            throw SqlException.Plan($"aggregate functions are not allowed in {context.Clause} (function pg_catalog.{name})", position);
+    }
+
+    private HirScalarExpr PlanAggregate(
+        ExprContext context, AggregateFunc func, SelectedFunction selected, bool distinct, HirScalarExpr? filter,
+        ValueArray<ColumnOrder> orders, ValueArray<HirScalarExpr> orderKeys, int? position)
+    {
+        CheckAggregateAllowed(context, selected.Signature.Name, position);
+        var args = selected.Args;
+        if (args.Length == 0)
+            args = [HirScalarExpr.True];
+        var collects = func is AggregateFunc.ArrayAgg or AggregateFunc.ListAgg or AggregateFunc.JsonbAgg or AggregateFunc.JsonbObjectAgg or AggregateFunc.MapAgg;
+        if (filter is not null)
+        {
+            // Nulls are not aggregated, so what the filter drops becomes null; the collecting ones have to be told otherwise.
+            if (func is AggregateFunc.ArrayAgg or AggregateFunc.ListAgg or AggregateFunc.JsonbAgg)
+                throw SqlException.Unsupported($"FILTER on {selected.Signature.Name}", position);
+            args[0] = new HirScalarExpr.If(filter, args[0], HirScalarExpr.Null(args[0].Type.Type));
+        }
+
+        if (!collects && func != AggregateFunc.StringAgg)
+        {
+            orders = [];
+            orderKeys = [];
+        }
+
+        // DISTINCT changes nothing for these.
+        if (func is AggregateFunc.Min or AggregateFunc.Max or AggregateFunc.Any or AggregateFunc.All)
+            distinct = false;
+        var output = new ColumnType(selected.Result, func != AggregateFunc.Count);
+        return context.Aggregates!.Add(new HirAggregate(func, args.ToValueArray(), distinct, output, orders, orderKeys));
+    }
+
+    private HirScalarExpr PlanCurrentSetting(List<Coercible> args, int? position)
+    {
+        if (args[0] is not Coercible.StringLiteral name)
+            throw SqlException.Unsupported("current_setting of an expression", position);
+        if (_statement.Lifetime == QueryLifetime.MaterializedView)
+            throw new SqlException(SqlState.FeatureNotSupported, "cannot materialize call to current_setting") { Position = position };
+        _statement.UsesUnmaterializable = true;
+        var missingOk = args.Count > 1 && Coercion.Coerce(_statement, "current_setting", CastContext.Implicit, args[1], SqlType.Bool) is HirScalarExpr.Literal { Value: { IsNull: false, AsBool: true } };
+        if (_statement.Catalog.GetVariable(name.Value.ToLowerInvariant()) is { } value)
+            return Typing.Literal(value);
+        return missingOk
+            ? HirScalarExpr.Null(SqlType.String)
+            : throw new SqlException(SqlState.UndefinedObject, $"unrecognized configuration parameter \"{name.Value}\"") { Position = position };
+    }
+
+    private static ColumnOrder OrderOf(Ast.OrderByExpr order, int column)
+    {
+        var descending = order.Ascending == false;
+        return new ColumnOrder(column, descending, order.NullsLast ?? !descending);
+    }
+
+    // ---- Windows -----------------------------------------------------------------------------------------------------
+
+    private static WindowFunc? WindowFuncOf(string name) => name switch
+    {
+        "row_number" => WindowFunc.RowNumber,
+        "rank" => WindowFunc.Rank,
+        "dense_rank" => WindowFunc.DenseRank,
+        "lag" => WindowFunc.Lag,
+        "lead" => WindowFunc.Lead,
+        "first_value" => WindowFunc.FirstValue,
+        "last_value" => WindowFunc.LastValue,
+        _ => null,
+    };
+
+    private HirScalarExpr PlanWindow(ExprContext context, Ast.Expr.Function call, string name)
+    {
+        var position = call.Position();
+        if (!context.AllowWindows)
+            throw SqlException.Plan($"window functions are not allowed in {context.Clause} (function {name})", position);
+        var inner = context with { AllowWindows = false };
+        var partition = call.Over!.PartitionBy.Select(e => PlanScalar(inner, e)).ToValueArray();
+        List<HirScalarExpr> keys = [];
+        List<ColumnOrder> orders = [];
+        foreach (var order in call.Over.OrderBy)
+        {
+            orders.Add(OrderOf(order, keys.Count));
+            keys.Add(PlanScalar(inner, order.Expr));
+        }
+
+        var args = ((call.Args as Ast.FunctionArgs.List)?.Args ?? []).Select(a => PlanExpr(inner, a)).ToList();
+        var func = WindowFuncOf(name);
+        if (func is null)
+            throw SqlException.Unsupported("aggregate window functions", position);
+        if (func is not (WindowFunc.RowNumber or WindowFunc.Rank or WindowFunc.DenseRank))
+            throw SqlException.Unsupported($"window function {name}", position);
+        if (args.Count > 0)
+            throw SqlException.Plan($"function {name}({string.Join(", ", args.Select(a => Coercion.TypeName(_statement, a)))}) does not exist", position);
+        if (call.Distinct)
+            throw SqlException.Plan($"DISTINCT specified, but {name} is not an aggregate function", position);
+        if (call.Filter is not null)
+            throw SqlException.Unsupported("FILTER in non-aggregate window functions", position);
+        return new HirScalarExpr.Windowed(new WindowExpr(
+            func.Value, [], false, null, partition, keys.ToValueArray(), orders.ToValueArray(), WindowFrame.Default, SqlType.Int64.Nullable(false)));
+    }
+}
