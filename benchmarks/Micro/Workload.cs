@@ -72,6 +72,7 @@ internal abstract class Workload : IDisposable
     public Report Run()
     {
         GC.Collect();
+        Worker.Accounting = Environment.GetEnvironmentVariable("STATISTICS") is not null;
         _graph = Worker.BuildDataflow("workload", Build);
         Worker.StepWhileBusy();
         var gcBefore = GC.GetTotalPauseDuration();
@@ -106,13 +107,14 @@ internal abstract class Workload : IDisposable
 
     public void Dispose()
     {
-        Close();
-        _graph?.Drop();
         if (Environment.GetEnvironmentVariable("STATISTICS") is not null && _graph is not null)
         {
             foreach (var s in _graph.Statistics())
                 Console.WriteLine($"  {s.Index,3} {s.Name,-28} runs {s.Runs,8} in {s.RowsIn,10} out {s.RowsOut,10} {s.ElapsedTicks * 1000.0 / Stopwatch.Frequency,10:F1} ms");
         }
+
+        Close();
+        _graph?.Drop();
 
         _group.Dispose();
     }
