@@ -19,6 +19,7 @@ internal sealed record AdapterServices(
     ITimestampOracle Oracle,
     GroupCommitter Committer,
     SecretStore Secrets,
+    IUpstreamInspector Upstream,
     TransientIds TransientIds,
     EnvironmentOptions Options,
     TimeProvider Time,

@@ -40,11 +40,21 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
 
     public int SessionCount => _sessions.Count;
 
+    /// <summary>Counters for /metrics: name, help, value.</summary>
+    public IEnumerable<(string Name, string Help, long Value)> Metrics() =>
+    [
+        ("mz_group_commits_total", "Commits of table writes, empty ones included.", _services.Committer.Commits),
+        ("mz_table_updates_total", "Updates written to tables.", _services.Committer.Updates),
+        ("mz_catalog_revision", "Changes of the catalog since start.", (long)_services.Catalog.State.Revision),
+        ("mz_catalog_items", "Items that users have made.", _services.Catalog.State.Items.Values.Count(i => i.Id.IsUser)),
+    ];
+
     /// <summary>Opens the environment; ready for queries when it returns, though views may still be hydrating.</summary>
     /// <exception cref="CatalogFencedException">Another environmentd of a higher generation has it.</exception>
     public static async Task<MaterializeEnvironment> StartAsync(
         PersistClient persist,
         IReplicaOrchestrator orchestrator,
+        IUpstreamInspector upstream,
         EnvironmentShards shards,
         Func<CancellationToken, Task<ITimestampOracle>> openOracle,
         EnvironmentOptions options,
@@ -62,7 +72,7 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         var storage = new StorageController(persist, registry, catalog.Epoch, time, loggers);
         var committer = new GroupCommitter(txns, oracle, storage, time, loggers.CreateLogger<GroupCommitter>());
         var services = new AdapterServices(
-            catalog, registry, compute, storage, orchestrator, persist, txns, txnsReader, oracle, committer, new SecretStore(options.SecretsDirectory), new TransientIds(), options, time, loggers);
+            catalog, registry, compute, storage, orchestrator, persist, txns, txnsReader, oracle, committer, new SecretStore(options.SecretsDirectory), upstream, new TransientIds(), options, time, loggers);
         var environment = new MaterializeEnvironment(services);
         await environment.InstallAsync(cancel);
         environment.WatchForFatal();

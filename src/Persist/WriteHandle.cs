@@ -120,6 +120,7 @@ public sealed class WriteHandle : IDisposable
             state => state.Upper.Equals(expectedUpper)
                 ? new([new StateChange.Append(newUpper, runs)], AppendResult.Appended.Instance)
                 : new([], new AppendResult.Mismatch(state.Upper)),
+            state => state.Upper.Equals(expectedUpper),   // still there: so the attempt did not happen
             cancel);
         _client.NoteChanged(_machine.Value);
         return result;

@@ -116,7 +116,8 @@ internal sealed partial class SqlWriter
             case Statement.CreateCluster x:
                 W("CREATE CLUSTER ");
                 Ident(x.Name);
-                OptionalOptions(" ", x.Options);
+                W(" ");
+                Options(x.Options);
                 OptionalOptions(" FEATURES ", x.Features);
                 break;
             case Statement.CreateClusterReplica x:
@@ -124,7 +125,8 @@ internal sealed partial class SqlWriter
                 Ident(x.Name.Cluster);
                 W(".");
                 Ident(x.Name.Replica);
-                OptionalOptions(" ", x.Options);
+                W(" ");
+                Options(x.Options);
                 break;
             case Statement.CreateRole x:
                 W("CREATE ROLE ");

@@ -223,7 +223,7 @@ internal sealed partial class SqlWriter
 
     private void TableCall(TableFunction call)
     {
-        FunctionName(call.Name);
+        FunctionName(call.Name, true);
         Args(call.Args, false);
     }
 

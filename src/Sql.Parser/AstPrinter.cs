@@ -134,9 +134,11 @@ internal sealed partial class SqlWriter(PrintMode mode)
         If(name.Id is not null, "]");
     }
 
-    private void FunctionName(ObjectName name)
+    /// <summary>A function's name; <paramref name="plain"/> when nothing but arguments follows it.</summary>
+    private void FunctionName(ObjectName name, bool plain)
     {
-        if (mode != PrintMode.Stable && name is { Id: null, Parts: [{ Value: "extract" or "substring" or "normalize" or "left" or "right" } only] })
+        if (mode != PrintMode.Stable && name is { Id: null, Parts: [{ Value: "extract" or "left" or "right" or "substring" } only] }
+            && (plain || only.Value != "substring"))
             W(only.Value);
         else
             Name(name);

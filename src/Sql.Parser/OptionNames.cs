@@ -36,7 +36,6 @@ internal static class OptionNames
     public static readonly string[] WaitUntilReady = ["TIMEOUT", "ON TIMEOUT"];
     public static readonly string[] NetworkPolicy = ["RULES"];
     public static readonly string[] NetworkRule = ["ACTION", "ADDRESS", "DIRECTION"];
-    public static readonly string[] Schedule = ["HYDRATION TIME ESTIMATE"];
     public static readonly string[] Connection =
     [
         "ACCESS KEY ID", "ASSUME ROLE ARN", "ASSUME ROLE SESSION NAME", "AVAILABILITY ZONES", "AWS CONNECTION", "AWS PRIVATELINK", "BROKERS",

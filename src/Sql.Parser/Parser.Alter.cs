@@ -20,7 +20,12 @@ internal sealed partial class Parser
             case ObjectKind.Function or ObjectKind.Subsource:
                 throw ErrorAt(start, $"ALTER {KindWords(kind)} is not supported");
         }
-        var name = ParseObjectName();
+        var name = kind switch
+        {
+            ObjectKind.Cluster or ObjectKind.NetworkPolicy => ParseOnePartName(),
+            ObjectKind.ClusterReplica => ParseReplicaObjectName(),
+            _ => ParseObjectName(),
+        };
         if (Accept("RENAME TO"))
             return new Statement.AlterRename(kind, ifExists, name, ParseIdent());
         if (Accept("OWNER TO"))
@@ -43,6 +48,18 @@ internal sealed partial class Parser
                 => ParseAlterOptions(kind, ifExists, name),
             _ => throw ExpectedOneOf(["RENAME", "OWNER"]),
         };
+    }
+
+    private ObjectName ParseOnePartName()
+    {
+        var ident = ParseIdent();
+        return new ObjectName([ident]) { Span = ident.Span };
+    }
+
+    private ObjectName ParseReplicaObjectName()
+    {
+        var replica = ParseReplicaName();
+        return new ObjectName([replica.Cluster, replica.Replica]) { Span = replica.Span };
     }
 
     private Statement ParseAlterOptions(ObjectKind kind, bool ifExists, ObjectName name)
@@ -78,8 +95,6 @@ internal sealed partial class Parser
 
     private Statement ParseAlterCluster(bool ifExists, ObjectName name)
     {
-        if (name.Parts.Count != 1)
-            throw ErrorAt(name.Span.Start, "a cluster has a name of one part");
         if (Accept("SET"))
         {
             var options = ParseOptionList(OptionNames.Cluster);
@@ -111,8 +126,6 @@ internal sealed partial class Parser
 
     private Statement ParseAlterNetworkPolicy(ObjectName name)
     {
-        if (name.Parts.Count != 1)
-            throw ErrorAt(name.Span.Start, "a network policy has a name of one part");
         Expect("SET");
         return new Statement.AlterNetworkPolicy(name.Item, ParseOptionList(OptionNames.NetworkPolicy));
     }
@@ -138,7 +151,7 @@ internal sealed partial class Parser
     {
         var variable = ParseVariableName();
         if (!Accept(TokenKind.Eq) && !Accept("TO"))
-            throw ExpectedOneOf(["equals sign", "TO"]);
+            throw Expected("equals sign or TO");
         return (variable, ParseSetValue());
     }
 

@@ -72,9 +72,9 @@ internal sealed partial class Parser
                 if (Accept(TokenKind.Comma))
                 {
                     var from = Current.Start;
-                    form = AcceptOneOf("NFC", "NFD", "NFKC", "NFKD") is { } name
-                        ? new Expr.StringLiteral(name) { Span = SpanFrom(from) }
-                        : ParseExpr();
+                    form = Is(TokenKind.String) && Current.Text is "NFC" or "NFD" or "NFKC" or "NFKD"
+                        ? ParsePrefix()
+                        : new Expr.StringLiteral(ExpectOneOf("NFC", "NFD", "NFKC", "NFKD")) { Span = SpanFrom(from) };
                 }
                 Expect(TokenKind.RParen);
                 return Call("normalize", [normalized, form], token, start);
@@ -183,6 +183,8 @@ internal sealed partial class Parser
         if (Accept(TokenKind.RParen))
             return (new FunctionArgs.List([], []) { Span = SpanFrom(start) }, false);
         var distinct = Accept("DISTINCT");
+        if (distinct && Accept(TokenKind.RParen))
+            return (new FunctionArgs.List([], []) { Span = SpanFrom(start) }, true);
         if (!distinct && IsWord("ALL") && Ahead(1).Kind is not (TokenKind.Comma or TokenKind.RParen or TokenKind.Dot))
             at++;
         var args = CommaSeparated(ParseExpr);
@@ -201,6 +203,8 @@ internal sealed partial class Parser
                 Unsupported("named windows are", Current.Start);
             return null;
         }
+        if (nulls is not null && (IsWords("IGNORE NULLS") || IsWords("RESPECT NULLS")))
+            throw Error("Both IGNORE NULLS and RESPECT NULLS were given.");
         Expect("OVER");
         Expect(TokenKind.LParen);
         var partitionBy = Accept("PARTITION BY") ? CommaSeparated(ParseExpr) : [];
@@ -230,7 +234,7 @@ internal sealed partial class Parser
         if (Accept("CURRENT ROW"))
             return new WindowFrameBound.CurrentRow { Span = SpanFrom(start) };
         ulong? rows = Accept("UNBOUNDED") ? null : ParseULong();
-        return ExpectOneOf("PRECEDING", "FOLLOWING") == "PRECEDING"
+        return (AcceptOneOf("PRECEDING", "FOLLOWING") ?? throw Expected("PRECEDING or FOLLOWING")) == "PRECEDING"
             ? new WindowFrameBound.Preceding(rows) { Span = SpanFrom(start) }
             : new WindowFrameBound.Following(rows) { Span = SpanFrom(start) };
     }

@@ -63,10 +63,9 @@ internal sealed partial class Parser
             return new Statement.CreateRole(name, ParseRoleAttributes());
         }
         if (IsWord("USER"))
-            throw new ParseException("CREATE USER is not supported", SourceText.CharacterPosition(text, start), ParseException.FeatureNotSupported)
-            {
-                Hint = "For more information consult the documentation of CREATE ROLE.",
-            };
+            throw new ParseException(
+                "CREATE USER is not supported, for more information consult the documentation at https://materialize.com/docs/sql/create-role/#details",
+                SourceText.CharacterPosition(text, start));
         if (Accept("NETWORK POLICY"))
         {
             var name = ParseIdent();
@@ -138,7 +137,7 @@ internal sealed partial class Parser
         if (!listed)
             throw Expected("left parenthesis");
         if (names.Count > 0)
-            throw ErrorAt(names[0].Span.End, "Expected a data type name");
+            throw ErrorAt(names[0].Span.End, "Expected a data type name, found the end of a column");
         return new Statement.CreateTable(
             name, columns.ToAstList(), constraints.ToAstList(), unless, temporary, ParseOptionalWithOptions(OptionNames.Table));
     }
@@ -314,9 +313,7 @@ internal sealed partial class Parser
 
     /// <summary>Options with or without parentheses around them.</summary>
     private AstList<SqlOption> ParseMaybeBareOptions(string[] names) =>
-        Is(TokenKind.LParen) ? ParseOptionList(names)
-        : EndsOption() ? []
-        : CommaSeparated(() => ParseOption(names));
+        Is(TokenKind.LParen) ? ParseOptionList(names) : CommaSeparated(() => ParseOption(names));
 
     private AstList<RoleAttribute> ParseRoleAttributes()
     {

@@ -151,9 +151,14 @@ internal sealed partial class Parser
     {
         if (ExpectOneOf("MANUAL", "ON REFRESH") == "MANUAL")
             return new OptionValue.ScheduleManual();
-        var options = ParseOptionalOptionList(OptionNames.Schedule);
-        return new OptionValue.ScheduleOnRefresh(options.Count == 0 ? null : options[0].Value is OptionValue.Literal literal ? literal.Value
-            : throw Expected("literal interval"));
+        if (!Accept(TokenKind.LParen))
+            return new OptionValue.ScheduleOnRefresh(null);
+        Expect("HYDRATION TIME ESTIMATE");
+        Accept(TokenKind.Eq);
+        var start = Current.Start;
+        var estimate = new Expr.StringLiteral(ParseString()) { Span = SpanFrom(start) };
+        Expect(TokenKind.RParen);
+        return new OptionValue.ScheduleOnRefresh(estimate);
     }
 
     private OptionValue ParseWait()

@@ -27,10 +27,14 @@ internal sealed partial class Parser
     public Query ParseQuery()
     {
         using var nest = Enter();
+        var outer = tallest;
+        tallest = 0;
         var start = Current.Start;
         var with = ParseOptionalWith();
         var body = ParseSetExpr(ParseSetOperand(), 0, start);
-        return ParseQueryTail(with, body, start);
+        var query = ParseQueryTail(with, body, start);
+        tallest = Math.Max(outer, tallest + 1);
+        return query;
     }
 
     /// <summary>Goes on from <c>( query )</c>, already read.</summary>
@@ -49,7 +53,9 @@ internal sealed partial class Parser
         while (true)
         {
             var from = Current.Start;
-            if (!limited && Accept("LIMIT"))
+            if (IsWord("LIMIT") || IsWord("FETCH") ? limited : IsWord("OFFSET") && offset is not null)
+                throw Error($"multiple {(IsWord("OFFSET") ? "OFFSET" : "LIMIT/FETCH")} clauses not allowed");
+            if (Accept("LIMIT"))
             {
                 limited = true;
                 if (!Accept("ALL"))
@@ -58,16 +64,16 @@ internal sealed partial class Parser
                     limit = new Limit(quantity, false) { Span = SpanFrom(from) };
                 }
             }
-            else if (offset is null && Accept("OFFSET"))
+            else if (Accept("OFFSET"))
             {
                 offset = ParseExpr();
                 AcceptOneOf("ROW", "ROWS");
             }
-            else if (!limited && Accept("FETCH"))
+            else if (Accept("FETCH"))
             {
                 limited = true;
                 ExpectOneOf("FIRST", "NEXT");
-                var quantity = IsWord("ROW") || IsWord("ROWS") ? new Expr.NumberLiteral("1") : ParseExpr();
+                var quantity = (IsWord("ROW") && Ahead(1).Kind != TokenKind.LParen) || IsWord("ROWS") ? new Expr.NumberLiteral("1") : ParseExpr();
                 ExpectOneOf("ROW", "ROWS");
                 var ties = ExpectOneOf("ONLY", "WITH TIES") == "WITH TIES";
                 limit = new Limit(quantity, ties) { Span = SpanFrom(from) };
@@ -96,7 +102,7 @@ internal sealed partial class Parser
             };
         if (Accept("MUTUALLY RECURSIVE"))
         {
-            var options = Is(TokenKind.LParen) ? ParseOptionList(OptionNames.Recursion) : [];
+            var options = Is(TokenKind.LParen) ? Parenthesized(() => ParseOption(OptionNames.Recursion)) : [];
             var bindings = CommaSeparated(ParseRecursiveCte);
             return new WithClause.MutuallyRecursive(options, bindings) { Span = SpanFrom(start) };
         }
@@ -136,7 +142,6 @@ internal sealed partial class Parser
 
     private SetExpr ParseSetExpr(SetExpr left, int above, int start)
     {
-        var count = 0;
         while (true)
         {
             var (op, precedence) = Current.Text switch
@@ -148,8 +153,6 @@ internal sealed partial class Parser
             };
             if (precedence <= above)
                 return left;
-            if (++count > MaxHeight)
-                throw TooDeep();
             at++;
             var all = Accept("ALL");
             if (!all)
@@ -157,6 +160,8 @@ internal sealed partial class Parser
             var from = Current.Start;
             var right = ParseSetExpr(ParseSetOperand(), precedence, from);
             left = new SetExpr.SetOperation(op, all, left, right) { Span = SpanFrom(start) };
+            if (++tallest > MaxHeight)
+                throw TooDeep();
         }
     }
 
@@ -210,7 +215,7 @@ internal sealed partial class Parser
     private bool EndsProjection() =>
         Current.Kind is TokenKind.End or TokenKind.Semicolon or TokenKind.RParen
         || (IsWord("AS") && Ahead(1).Is("OF"))
-        || AnyWord("FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "OPTIONS", "FETCH");
+        || AnyWord("FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT", "OPTIONS", "FETCH", "RETURNING");
 
     private bool AnyWord(params ReadOnlySpan<string> words)
     {
@@ -232,17 +237,13 @@ internal sealed partial class Parser
 
     private Ident? ParseOptionalAlias(System.Collections.Frozen.FrozenSet<string> reserved)
     {
-        if (IsWord("AS") && !(Ahead(1).Is("OF") && !EndsAlias(Ahead(2))))
+        if (IsWord("AS") && !Ahead(1).Is("OF"))
         {
             at++;
             return ParseAnyIdent();
         }
         return Is(TokenKind.QuotedIdent) || (Is(TokenKind.Word) && !reserved.Contains(Current.Text)) ? TakeIdent() : null;
     }
-
-    /// <summary>True when a token can stand behind an alias but not begin an AS OF time: AS of, then the next item or clause.</summary>
-    private static bool EndsAlias(Token token) =>
-        token.Kind is TokenKind.Comma or TokenKind.End or TokenKind.Semicolon or TokenKind.RParen || token.Is("FROM");
 
     private AstList<OrderByExpr> ParseOptionalOrderBy() => Accept("ORDER BY") ? ParseOrderByList() : [];
 
@@ -324,7 +325,7 @@ internal sealed partial class Parser
         else if (Accept("USING"))
         {
             var columns = ParseColumnNames();
-            var alias = Accept("AS") ? ParseAnyIdent() : null;
+            var alias = !IsWords("AS OF") && Accept("AS") ? ParseAnyIdent() : null;
             constraint = new JoinConstraint.Using(columns, alias) { Span = SpanFrom(from) };
         }
         else
@@ -417,10 +418,15 @@ internal sealed partial class Parser
     private FunctionArgs ParseTableFunctionArgs()
     {
         var start = Current.Start;
-        var (args, distinct) = ParseFunctionArgs();
-        if (distinct || args is FunctionArgs.List { OrderBy.Count: > 0 })
-            throw ErrorAt(start, "DISTINCT and ORDER BY are not allowed in a table function's arguments");
-        return args;
+        Expect(TokenKind.LParen);
+        if (Accept(TokenKind.Star))
+        {
+            Expect(TokenKind.RParen);
+            return new FunctionArgs.Star { Span = SpanFrom(start) };
+        }
+        var args = Is(TokenKind.RParen) ? [] : CommaSeparated(ParseExpr);
+        Expect(TokenKind.RParen);
+        return new FunctionArgs.List(args, []) { Span = SpanFrom(start) };
     }
 
     private (TableAlias? Alias, bool Ordinality) ParseAliasAndOrdinality()
@@ -437,7 +443,7 @@ internal sealed partial class Parser
         var start = Current.Start;
         if (ParseOptionalAlias(Keywords.InTableAlias) is not { } name)
             return null;
-        var columns = ParseOptionalColumnNames();
+        var columns = Is(TokenKind.LParen) ? Parenthesized(ParseAnyIdent) : [];
         return new TableAlias(name, columns) { Span = SpanFrom(start) };
     }
 }

@@ -91,6 +91,8 @@ internal sealed partial class Parser
         if (!Accept("AS OF"))
             return null;
         var atLeast = Accept("AT LEAST");
+        if (Current.Kind is TokenKind.End or TokenKind.Semicolon)
+            throw Error("Expected a timestamp value after 'AS OF', found EOF");
         var time = ParseExpr();
         return new AsOf(time, atLeast) { Span = SpanFrom(start) };
     }
@@ -331,30 +333,33 @@ internal sealed partial class Parser
             return new Statement.SetTransaction(scope != "SESSION", ParseTransactionModes(true), false);
         }
         var bare = IsWords("TIME ZONE") || (IsWord("SCHEMA") || IsWord("NAMES")) && Ahead(1).Kind is not TokenKind.Eq && !Ahead(1).Is("TO");
+        var single = IsWord("SCHEMA");
         var name = ParseVariableName();
         if (!bare && !Accept(TokenKind.Eq) && !Accept("TO"))
-            throw ExpectedOneOf(["equals sign", "TO"]);
+            throw Expected("equals sign or TO");
         if (bare && !Accept(TokenKind.Eq))
             Accept("TO");
-        return new Statement.SetVariable(local, name, ParseSetValue());
+        return new Statement.SetVariable(local, name, ParseSetValue(single));
     }
 
-    private SetValue ParseSetValue()
+    private SetValue ParseSetValue(bool single = false)
     {
         var start = Current.Start;
         if (Accept("DEFAULT"))
             return new SetValue.Default { Span = SpanFrom(start) };
-        var items = CommaSeparated<Expr>(() =>
-        {
-            if (TryParseLiteral() is { } literal)
-                return literal;
-            if (!Current.IsName)
-                throw Expected("variable value");
-            var from = Current.Start;
-            var ident = ParseAnyIdent();
-            return new Expr.Identifier([ident]) { Span = SpanFrom(from) };
-        });
+        AstList<Expr> items = single ? [ParseSetItem()] : CommaSeparated(ParseSetItem);
         return new SetValue.Values(items) { Span = SpanFrom(start) };
+    }
+
+    private Expr ParseSetItem()
+    {
+        if (TryParseLiteral() is { } literal)
+            return literal;
+        if (!Current.IsName)
+            throw Expected("variable value");
+        var from = Current.Start;
+        var ident = ParseAnyIdent();
+        return new Expr.Identifier([ident]) { Span = SpanFrom(from) };
     }
 
     private Statement ParsePrepare()

@@ -121,11 +121,10 @@ internal sealed partial class Parser
             return Type("float8", [], start);
         return modifiers[0] switch
         {
-            0 => throw ErrorAt(start, "precision for type float must be at least 1 bit"),
-            < 0 => throw ErrorAt(start, "precision for type float must be at least 1 bit"),
+            < 1 => throw ErrorAt(start, "precision for type float must be within ([1-53])"),
             < 25 => Type("float4", [], start),
             < 54 => Type("float8", [], start),
-            _ => throw ErrorAt(start, "precision for type float must be less than 54 bits"),
+            _ => throw ErrorAt(start, "precision for type float must be within ([1-53])"),
         };
     }
 
@@ -174,11 +173,17 @@ internal sealed partial class Parser
             i += 2;
         if (Ahead(i).Is("PRECISION") || Ahead(i).Is("VARYING"))
             i++;
-        if (Ahead(i).Kind == TokenKind.LParen && Ahead(i + 1).Kind == TokenKind.Number)
+        if (Ahead(i).Kind == TokenKind.LParen)
         {
-            i += 2;
-            while (Ahead(i).Kind == TokenKind.Comma && Ahead(i + 1).Kind == TokenKind.Number)
-                i += 2;
+            do
+            {
+                if (Ahead(++i) is { Kind: TokenKind.Op, Text: "-" })
+                    i++;
+                if (Ahead(i).Kind != TokenKind.Number || !long.TryParse(Ahead(i).Text, out _))
+                    return false;
+                i++;
+            }
+            while (Ahead(i).Kind == TokenKind.Comma);
             if (Ahead(i).Kind != TokenKind.RParen)
                 return false;
             i++;

@@ -104,10 +104,15 @@ internal sealed partial class Parser
 
     private ParseException Expected(string what) => Error($"Expected {what}, found {Current.Describe()}");
 
-    private ParseException ExpectedOneOf(ReadOnlySpan<string> alternatives) => Expected(
-        alternatives.Length == 1 ? alternatives[0]
-        : alternatives.Length == 2 ? $"one of {alternatives[0]} or {alternatives[1]}"
-        : $"one of {string.Join(", ", alternatives[..^1].ToArray())}, or {alternatives[^1]}");
+    /// <summary>Of alternatives that begin alike the first word is named once.</summary>
+    private ParseException ExpectedOneOf(ReadOnlySpan<string> alternatives)
+    {
+        var words = new List<string>();
+        foreach (var alternative in alternatives)
+            if (alternative.Split(' ')[0] is var word && !words.Contains(word))
+                words.Add(word);
+        return Expected(words.Count == 1 ? words[0] : $"one of {string.Join(" or ", words)}");
+    }
 
     private ParseException Error(string message) => ErrorAt(Current.Start, message);
 

@@ -12,12 +12,54 @@ public static partial class Planner
     /// <summary>The shape of a statement's result and of its parameters, for Parse and Describe.</summary>
     /// <param name="paramTypes">What the client said of <c>$1</c>…; null where it left the type open. May be shorter than the parameters are many.</param>
     /// <exception cref="SqlException">The statement cannot be planned; with a position where there is one.</exception>
-    public static StatementDesc Describe(ISqlCatalog catalog, Ast.Statement statement, IReadOnlyList<SqlType?> paramTypes) =>
-        throw new System.Diagnostics.UnreachableException();
+    public static StatementDesc Describe(ISqlCatalog catalog, Ast.Statement statement, IReadOnlyList<SqlType?> paramTypes)
+    {
+        var context = new StatementContext(catalog, LifetimeOf(statement));
+        for (var i = 0; i < paramTypes.Count; i++)
+            context.DeclareParameter(i + 1, paramTypes[i]);
+        var desc = DescribeStatement(context, statement, out var isCopy);
+        var count = context.Parameters.Count == 0 ? 0 : context.Parameters.Keys.Max();
+        var types = new SqlType[count];
+        for (var i = 0; i < count; i++)
+        {
+            if (!context.Parameters.TryGetValue(i + 1, out var type))
+                throw new SqlException(SqlState.UndefinedParameter, $"could not determine data type of parameter ${i + 1}");
+            types[i] = type ?? SqlType.String;
+        }
+
+        return new StatementDesc(desc, types.ToValueArray()) { IsCopy = isCopy };
+    }
 
     /// <summary>The plan of a statement with its parameters bound.</summary>
-    /// <param name="sql">The statement's own text: prepared statements and cursors keep it.</param>
+    /// <param name="sql">The text that the statement's spans are offsets into: prepared statements and cursors keep their part of it.</param>
     /// <exception cref="SqlException">The statement cannot be planned.</exception>
-    public static StatementPlan Plan(ISqlCatalog catalog, Ast.Statement statement, Params parameters, string sql = "") =>
-        throw new System.Diagnostics.UnreachableException();
+    public static StatementPlan Plan(ISqlCatalog catalog, Ast.Statement statement, Params parameters, string sql = "")
+    {
+        var context = new StatementContext(catalog, LifetimeOf(statement)) { Values = parameters };
+        for (var i = 0; i < parameters.Types.Count; i++)
+            context.DeclareParameter(i + 1, parameters.Types[i]);
+        var plan = PlanStatement(context, statement, sql);
+        return plan with { DependsOn = plan.DependsOn.IsEmpty ? context.Dependencies : plan.DependsOn, Notices = [.. plan.Notices, .. context.Notices] };
+    }
+
+    private static QueryLifetime LifetimeOf(Ast.Statement statement) =>
+        statement is Ast.Statement.Subscribe ? QueryLifetime.Subscribe : QueryLifetime.OneShot;
+
+    private static StatementPlan PlanStatement(StatementContext context, Ast.Statement statement, string sql) => statement switch
+    {
+        Ast.Statement.Select x => PlanSelect(context, x.Query, x.AsOf),
+        Ast.Statement.Insert x => PlanInsert(context, x),
+        Ast.Statement.Update x => PlanUpdate(context, x),
+        Ast.Statement.Delete x => PlanDelete(context, x),
+        Ast.Statement.Subscribe x => PlanSubscribe(context, x, null),
+        Ast.Statement.Copy x => PlanCopy(context, x),
+        Ast.Statement.Show x => PlanShow(context, x.Inner),
+        Ast.Statement.ExplainPlan or Ast.Statement.ExplainTimestamp or Ast.Statement.ExplainPushdown or Ast.Statement.ExplainSinkSchema
+            or Ast.Statement.ExplainAnalyzeObject or Ast.Statement.ExplainAnalyzeCluster => PlanExplain(context, statement, sql),
+        Ast.Statement.Declare or Ast.Statement.Fetch or Ast.Statement.Close or Ast.Statement.StartTransaction or Ast.Statement.SetTransaction
+            or Ast.Statement.Commit or Ast.Statement.Rollback or Ast.Statement.SetVariable or Ast.Statement.ResetVariable or Ast.Statement.Prepare
+            or Ast.Statement.Execute or Ast.Statement.Deallocate or Ast.Statement.Discard or Ast.Statement.Raise or Ast.Statement.ValidateConnection
+            or Ast.Statement.InspectShard => PlanSession(context, statement, sql),
+        _ => PlanDdl(context, statement),
+    };
 }

@@ -62,7 +62,7 @@ internal static class T
     {
         InlineBytesMax = 120, InlineTotalBytesMax = 400, PartBytesTarget = 200, RollupEvery = 8, InlineRollupBytesMax = 900, CompactionBatchesMin = 4,
         CompactionBatchesMax = 8, Background = false, AttemptsMax = 40, RetryPause = TimeSpan.FromTicks(1),
-        PollPauseMin = TimeSpan.FromMilliseconds(1), PollPauseMax = TimeSpan.FromMilliseconds(4),
+        PollWhenPushed = TimeSpan.FromMilliseconds(2), PollPauseMin = TimeSpan.FromMilliseconds(1), PollPauseMax = TimeSpan.FromMilliseconds(4),
     };
 }
 

@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using Materialize.Core.Memory;
 
 namespace Materialize.Core.Rows;
 
@@ -14,6 +14,7 @@ public sealed unsafe class RowWriter : IDisposable
     private long _used;
     private uint* _ends;
     private int _endsCapacity;
+    private long _endsBytes;
 
     public RowWriter(RowShape shape)
     {
@@ -37,7 +38,7 @@ public sealed unsafe class RowWriter : IDisposable
     /// <summary>Room for one row of <paramref name="bytes"/>; valid until the next call. Appended only by <see cref="Commit"/>.</summary>
     public byte* Reserve(int bytes)
     {
-        if (_used + bytes > _capacity)
+        if (_used + bytes > _capacity || _data == null)
             Grow(bytes);
         return _data + _used;
     }
@@ -79,6 +80,17 @@ public sealed unsafe class RowWriter : IDisposable
         }
     }
 
+    /// <summary>Address of a row; valid until the next append.</summary>
+    public byte* AddressOf(int index) =>
+        Shape.Width >= 0 ? _data + ((long)index * Shape.Width) : _data + (index == 0 ? 0 : _ends[index - 1]);
+
+    public int LengthOf(int index) =>
+        Shape.Width >= 0 ? Shape.Width : (int)(_ends[index] - (index == 0 ? 0 : _ends[index - 1]));
+
+    /// <summary>Whether row <paramref name="index"/> is the <paramref name="length"/> bytes at <paramref name="row"/>.</summary>
+    public bool RowEquals(int index, byte* row, int length) =>
+        LengthOf(index) == length && new ReadOnlySpan<byte>(AddressOf(index), length).SequenceEqual(new ReadOnlySpan<byte>(row, length));
+
     /// <summary>Forgets the rows, keeps the memory.</summary>
     public void Clear()
     {
@@ -86,27 +98,102 @@ public sealed unsafe class RowWriter : IDisposable
         _used = 0;
     }
 
-    public void Dispose()
+    /// <summary>Appends a copy of <paramref name="length"/> bytes at <paramref name="row"/>.</summary>
+    public void Append(byte* row, int length)
     {
-        NativeMemory.Free(_data);
-        NativeMemory.Free(_ends);
+        Buffer.MemoryCopy(row, Reserve(length), length, length);
+        Commit(length);
+    }
+
+    /// <summary>Appends copies of rows [<paramref name="from"/>, <paramref name="from"/> + <paramref name="count"/>) of <paramref name="source"/>, of the same shape.</summary>
+    public void AppendRange(in RowColumn source, int from, int count)
+    {
+        if (count == 0)
+            return;
+        if (Shape.IsFixed)
+        {
+            var bytes = (long)count * Shape.Width;
+            if (_used + bytes > _capacity)
+                Grow(bytes);
+            Buffer.MemoryCopy(source.Data + ((long)from * Shape.Width), _data + _used, bytes, bytes);
+            _used += bytes;
+            Count += count;
+            return;
+        }
+
+        var start = from == 0 ? 0 : source.Ends[from - 1];
+        var total = source.Ends[from + count - 1] - start;
+        if (_used + total > _capacity)
+            Grow(total);
+        Buffer.MemoryCopy(source.Data + start, _data + _used, total, total);
+        while (Count + count > _endsCapacity)
+            GrowEnds();
+        var shift = _used - start;
+        _ = checked((uint)(_used + total));
+        for (var i = 0; i < count; i++)
+            _ends[Count + i] = (uint)(source.Ends[from + i] + shift);
+        _used += total;
+        Count += count;
+    }
+
+    /// <summary>Appends <paramref name="count"/> rows of a fixed shape to be filled in by the caller; returns the address of the first.</summary>
+    public byte* AppendFixed(int count)
+    {
+        var bytes = (long)count * Shape.Width;
+        if (_used + bytes > _capacity)
+            Grow(bytes);
+        var first = _data + _used;
+        _used += bytes;
+        Count += count;
+        return first;
+    }
+
+    /// <summary>Forgets all rows but the first <paramref name="count"/>.</summary>
+    public void Truncate(int count)
+    {
+        if (count >= Count)
+            return;
+        _used = Shape.IsFixed ? (long)count * Shape.Width : count == 0 ? 0 : _ends[count - 1];
+        Count = count;
+    }
+
+    /// <summary>Hands over the rows and their memory; the writer begins anew with none.</summary>
+    public RowColumn Detach()
+    {
+        var column = Peek();
         _data = null;
         _ends = null;
         _capacity = 0;
         _endsCapacity = 0;
+        _endsBytes = 0;
         Clear();
+        return column;
     }
 
-    private void Grow(int bytes)
+    /// <summary>The rows, still owned by the writer and valid until its next append.</summary>
+    public RowColumn Peek() => new()
     {
-        var capacity = Math.Max(Math.Max(_capacity * 2, 1024), _used + bytes);
-        _data = (byte*)NativeMemory.Realloc(_data, checked((nuint)capacity));
-        _capacity = capacity;
+        Shape = Shape,
+        Data = _data,
+        DataCapacity = _capacity,
+        Ends = _ends,
+        EndsCapacity = _endsBytes,
+        Count = Count,
+        Bytes = _used,
+    };
+
+    public void Dispose() => Detach().Free();
+
+    private void Grow(long bytes)
+    {
+        // Doubling up to a large slab, then by half: a mapping of its own is copied at each growth.
+        var wanted = Math.Max(_capacity + (_capacity >= 16 << 20 ? _capacity / 2 : _capacity), _used + bytes);
+        _data = SlabPool.Resize(_data, ref _capacity, _used, Math.Max(wanted, 1024));
     }
 
     private void GrowEnds()
     {
-        _endsCapacity = Math.Max(_endsCapacity * 2, 64);
-        _ends = (uint*)NativeMemory.Realloc(_ends, (nuint)_endsCapacity * sizeof(uint));
+        _ends = (uint*)SlabPool.Resize((byte*)_ends, ref _endsBytes, (long)Count * sizeof(uint), Math.Max(_endsBytes * 2, 1024));
+        _endsCapacity = (int)Math.Min(_endsBytes / sizeof(uint), int.MaxValue);
     }
 }

@@ -17,8 +17,16 @@ public sealed record PlanTextOptions(bool ShowArity = false, bool Redacted = fal
     public Func<GlobalId, string> Name { get; init; } = id => id.ToString();
 
     /// <summary>How a global Get reads: <c>ReadStorage n</c>, <c>ReadIndex on=n i=[lookup]</c>; null prints <c>Get n</c>.</summary>
-    /// <remarks>Arguments: the Get, and the predicates right above it.</remarks>
-    public Func<MirRelationExpr.Get, ValueArray<MirScalarExpr>, string?>? Access { get; init; }
+    public Func<MirRelationExpr.Get, GetContext, string?>? Access { get; init; }
+}
+
+/// <summary>Where a Get stands.</summary>
+/// <param name="Filters">Predicates right above it.</param>
+/// <param name="ArrangedBy">Keys of an ArrangeBy right above it.</param>
+/// <param name="Join">How the join runs whose input it is, arranged; null if it is none.</param>
+public sealed record GetContext(ValueArray<MirScalarExpr> Filters, ValueArray<ValueArray<MirScalarExpr>> ArrangedBy, JoinImplementation? Join)
+{
+    public static readonly GetContext Plain = new([], [], null);
 }
 
 /// <summary>The text of MIR plans, as EXPLAIN shows it: an operator a line, inputs indented below it.</summary>
@@ -27,7 +35,7 @@ public static class MirPrinter
     public static string Print(MirRelationExpr plan, PlanTextOptions? options = null)
     {
         var printer = new Writer(options ?? PlanTextOptions.Default);
-        printer.Write(plan, 0, []);
+        printer.Write(plan, 0, GetContext.Plain);
         return printer.ToString();
     }
 
@@ -131,7 +139,8 @@ public static class MirPrinter
         }
     }
 
-    private static string Literal(Datum value, SqlType type) => value.IsNull
+    /// <summary>A value as plans show it: text in double quotes.</summary>
+    public static string Literal(Datum value, SqlType type) => value.IsNull
         ? "null"
         : type.Kind switch
         {
@@ -140,7 +149,7 @@ public static class MirPrinter
             ScalarKind.UInt16 or ScalarKind.UInt32 or ScalarKind.UInt64 or ScalarKind.Oid or ScalarKind.MzTimestamp => value.AsUInt64.ToString(CultureInfo.InvariantCulture),
             ScalarKind.Float32 or ScalarKind.Float64 => value.AsDouble.ToString("R", CultureInfo.InvariantCulture),
             ScalarKind.String or ScalarKind.VarChar or ScalarKind.Char or ScalarKind.PgLegacyName => $"\"{value.AsString.Replace("\"", "\\\"", StringComparison.Ordinal)}\"",
-            _ => value.ToString()!,
+            _ => DatumText.Format(type, value),
         };
 
     private sealed class Writer(PlanTextOptions options)
@@ -149,7 +158,7 @@ public static class MirPrinter
 
         public override string ToString() => _text.ToString();
 
-        public void Write(MirRelationExpr expr, int depth, ValueArray<MirScalarExpr> filters)
+        public void Write(MirRelationExpr expr, int depth, GetContext context)
         {
             switch (expr)
             {
@@ -160,7 +169,7 @@ public static class MirPrinter
                     WriteLets(expr, depth);
                     return;
                 case MirRelationExpr.Get { Id: Id.Global g } x:
-                    Line(depth, options.Access?.Invoke(x, filters) ?? $"Get {options.Name(g.GlobalId)}", x);
+                    Line(depth, options.Access?.Invoke(x, context) ?? $"Get {options.Name(g.GlobalId)}", x);
                     return;
                 case MirRelationExpr.Get x:
                     Line(depth, $"Get {x.Id}", x);
@@ -177,11 +186,13 @@ public static class MirPrinter
                     break;
                 case MirRelationExpr.Filter x:
                     Line(depth, $"Filter {string.Join(" AND ", x.Predicates.Select(p => Scalar(p, options)))}", x);
-                    Write(x.Input, depth + 1, x.Predicates);
+                    Write(x.Input, depth + 1, GetContext.Plain with { Filters = x.Predicates });
                     return;
                 case MirRelationExpr.Join x:
                     WriteJoin(x, depth);
-                    break;
+                    foreach (var input in x.Inputs)
+                        Write(input, depth + 1, GetContext.Plain with { Join = x.Implementation });
+                    return;
                 case MirRelationExpr.Reduce { Aggregates.IsEmpty: true } x:
                     Line(depth, $"Distinct project=[{List(x.GroupKey)}]{Hints(x.Monotonic, x.ExpectedGroupSize)}", x);
                     break;
@@ -213,13 +224,14 @@ public static class MirPrinter
                     break;
                 case MirRelationExpr.ArrangeBy x:
                     Line(depth, $"ArrangeBy keys=[{string.Join(", ", x.Keys.Select(k => $"[{List(k)}]"))}]", x);
-                    break;
+                    Write(x.Input, depth + 1, context with { ArrangedBy = x.Keys });
+                    return;
                 default:
                     throw new UnreachableException(expr.GetType().Name);
             }
 
             foreach (var child in expr.Children)
-                Write(child, depth + 1, []);
+                Write(child, depth + 1, GetContext.Plain);
         }
 
         private void WriteConstant(MirRelationExpr.Constant x, int depth)
@@ -247,12 +259,12 @@ public static class MirPrinter
             while (expr is MirRelationExpr.Let let)
             {
                 Line(depth + 1, $"cte l{let.LocalId} =", null);
-                Write(let.Value, depth + 2, []);
+                Write(let.Value, depth + 2, GetContext.Plain);
                 expr = let.Body;
             }
 
             Line(depth, "Return", null);
-            Write(expr, depth + 1, []);
+            Write(expr, depth + 1, GetContext.Plain);
         }
 
         private void WriteJoin(MirRelationExpr.Join x, int depth)

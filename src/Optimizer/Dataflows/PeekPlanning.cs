@@ -15,7 +15,7 @@ public abstract record PeekPlan(MirRelationExpr Plan, ValueArray<ColumnType> Res
 
     /// <summary>A read of one index: all of it, or some keys.</summary>
     public sealed record FastPathIndex(
-        MirRelationExpr Plan, GlobalId OnId, GlobalId IndexId, ValueArray<ValueArray<Datum>>? LiteralKeys, Mfp Mfp, ValueArray<ColumnType> ResultColumns)
+        MirRelationExpr Plan, GlobalId OnId, GlobalId IndexId, ArrangementKey Key, ValueArray<ValueArray<Datum>>? LiteralKeys, Mfp Mfp, ValueArray<ColumnType> ResultColumns)
         : PeekPlan(Plan, ResultColumns);
 
     /// <summary>A read of one storage collection.</summary>
@@ -77,7 +77,7 @@ public static class PeekPlanning
         if (indexes.Count > 0)
         {
             var access = AccessPath.Choose(indexes, mfp, null);
-            return new PeekPlan.FastPathIndex(plan, id, access.Index.Id, access.Literals, access.Mfp, columns);
+            return new PeekPlan.FastPathIndex(plan, id, access.Index.Id, access.Index.Key, access.Literals, access.Mfp, columns);
         }
 
         // A filter may have to read everything to find the few rows, and an order must see them all; a bare limit stops early.

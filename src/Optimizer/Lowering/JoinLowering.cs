@@ -23,7 +23,7 @@ internal sealed class JoinLowering
     public JoinLowering(JoinShape shape, ValueArray<ValueArray<MirScalarExpr>> equivalences, ValueArray<ColumnType>[] columns, Mfp after)
     {
         _shape = shape;
-        _equivalences = equivalences;
+        _equivalences = equivalences.Select(c => c.Distinct().ToValueArray());
         _columns = columns;
         _global = columns.SelectMany(c => c).ToValueArray();
 

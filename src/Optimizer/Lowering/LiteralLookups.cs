@@ -28,14 +28,18 @@ public static class LiteralLookups
         List<ValueArray<Datum>> product = [[]];
         foreach (var part in key.Exprs)
         {
-            var values = predicates
-                .Select(p => (Predicate: p, Values: Values(part, p)))
-                .Where(x => x.Values is not null)
-                .MinBy(x => x.Values!.Count);
-            if (values.Values is null || product.Count * values.Values.Count > KeysMax)
+            MirScalarExpr? by = null;
+            List<Datum>? fewest = null;
+            foreach (var predicate in predicates)
+            {
+                if (Values(part, predicate) is { } values && (fewest is null || values.Count < fewest.Count))
+                    (by, fewest) = (predicate, values);
+            }
+
+            if (fewest is null || product.Count * fewest.Count > KeysMax)
                 return null;
-            consumed.Add(values.Predicate);
-            product = [.. product.SelectMany(row => values.Values.Select(v => row.Add(v)))];
+            consumed.Add(by!);
+            product = [.. product.SelectMany(row => fewest.Select(v => row.Add(v)))];
         }
 
         return (product.ToValueArray(), consumed);

@@ -8,22 +8,18 @@ namespace Materialize.Optimizer;
 internal static class ConstantFolding
 {
     /// <summary>Whether the call is a function of its arguments alone.</summary>
-    public static bool CanFold(MirScalarExpr.Call call) => Evaluation.IsAvailable && call.Func.Id is not ("mz_sleep" or "random");
+    public static bool CanFold(MirScalarExpr.Call call) => call.Func.Id is not ("mz_sleep" or "mz_panic");
+
+    /// <summary>Whether the expression can be evaluated at planning, on rows that are known.</summary>
+    public static bool CanEvaluate(MirScalarExpr expr) =>
+        !expr.Any(e => e is MirScalarExpr.CallUnmaterializable || (e is MirScalarExpr.Call call && !CanFold(call)));
 
     /// <summary>The value as a literal, or the error as a literal error.</summary>
     public static MirScalarExpr Fold(MirScalarExpr.Call call, ValueArray<ColumnType> columns)
     {
         var type = call.TypeOf(columns);
-        return Evaluation.Eval(call, []) is var (value, error) && error is null
-            ? new MirScalarExpr.Literal(value, type.Type.Nullable(value.IsNull))
-            : new MirScalarExpr.LiteralError(error, type);
+        return Interpreter.TryEval(call, [], [], out var value) is { } error
+            ? new MirScalarExpr.LiteralError(error, type)
+            : new MirScalarExpr.Literal(value, type.Type.Nullable(value.IsNull));
     }
-}
-
-/// <summary>The interpreter, with errors as data.</summary>
-internal static class Evaluation
-{
-    public const bool IsAvailable = false;
-
-    public static (Datum Value, EvalError? Error) Eval(MirScalarExpr expr, ReadOnlySpan<Datum> row) => (Datum.Null, null);
 }

@@ -95,7 +95,7 @@ internal static class Maintenance
     private static bool TruncationIsDue(ShardMachine machine)
     {
         var rollup = machine.Rollup.At.Value;
-        return rollup > machine.TruncatedTo.Value && machine.State.SeqNo.Value >= rollup + ((ulong)machine.Services.Config.RollupEvery / 4);
+        return rollup > machine.TruncatedTo.Value && machine.State.SeqNo.Value >= rollup + ((ulong)machine.Services.Config.RollupEvery / 2);
     }
 
     private static async ValueTask<bool> TruncateAsync(ShardMachine machine, CancellationToken cancel)

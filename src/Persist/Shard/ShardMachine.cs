@@ -118,7 +118,15 @@ internal sealed class ShardMachine : IDisposable
     }
 
     /// <summary>Makes the changes that <paramref name="transition"/> wants, as often as races need; see the head of this file.</summary>
-    public async ValueTask<T> UpdateAsync<T>(Func<ShardState, Transition<T>> transition, CancellationToken cancel)
+    public ValueTask<T> UpdateAsync<T>(Func<ShardState, Transition<T>> transition, CancellationToken cancel) =>
+        UpdateAsync(transition, static _ => true, cancel);
+
+    /// <param name="mayRepeat">
+    /// When nobody can tell any more whether an attempt was committed: whether, in the state as it is now, the transition may be run again as if
+    /// it was not. Changes that say how something shall be may always.
+    /// </param>
+    public async ValueTask<T> UpdateAsync<T>(
+        Func<ShardState, Transition<T>> transition, Func<ShardState, bool> mayRepeat, CancellationToken cancel)
     {
         await _changing.WaitAsync(cancel);
         try
@@ -128,17 +136,28 @@ internal sealed class ShardMachine : IDisposable
             {
                 var state = State;
                 var wanted = transition(state);
+                IndeterminateException? lost = null;
                 if (wanted.Changes.IsDefaultOrEmpty)
                 {
                     if (fresh)
                         return wanted.Result;
                 }
-                else if (await TryCommitAsync(state, wanted.Changes, cancel))
+                else
                 {
-                    return wanted.Result;
+                    try
+                    {
+                        if (await TryCommitAsync(state, wanted.Changes, cancel))
+                            return wanted.Result;
+                    }
+                    catch (LogCutException e)
+                    {
+                        lost = e.Attempt;
+                    }
                 }
 
-                await RefreshAsync(cancel);
+                var now = await RefreshAsync(cancel);
+                if (lost is not null && !mayRepeat(now!))
+                    throw lost;
                 fresh = true;
             }
         }
@@ -233,7 +252,7 @@ internal sealed class ShardMachine : IDisposable
     {
         var next = state.Apply(changes);
         var opId = _services.Ids.Next();
-        var entry = new LogEntry(next.SeqNo, opId, PointerAfter(next, changes), changes, null);
+        var entry = new LogEntry(next.SeqNo, opId, PointerAfter(changes), changes, null);
         if (next.SeqNo.Value % (ulong)_services.Config.RollupEvery == 0 || next.IsTombstone)
         {
             // Small states are rolled up in passing. A state that is too large gets its rollup in a blob, by maintenance.
@@ -250,8 +269,14 @@ internal sealed class ShardMachine : IDisposable
         return true;
     }
 
-    private RollupPointer PointerAfter(ShardState next, ImmutableArray<StateChange> changes) =>
-        changes.OfType<StateChange.SetRollup>().LastOrDefault() is { } set ? new RollupPointer(set.At, set.Key) : Rollup;
+    /// <summary>
+    /// Never back: the log may have been cut at a later rollup than the one that is being linked (which then only waits to be collected).
+    /// </summary>
+    private RollupPointer PointerAfter(ImmutableArray<StateChange> changes)
+    {
+        var known = Rollup;
+        return changes.OfType<StateChange.SetRollup>().LastOrDefault() is { } set && set.At > known.At ? new RollupPointer(set.At, set.Key) : known;
+    }
 
     private async ValueTask<bool> CompareAndSetAsync(SeqNo expected, VersionedData data, Guid opId, CancellationToken cancel)
     {
@@ -266,10 +291,10 @@ internal sealed class ShardMachine : IDisposable
                     return false;
                 var there = await _services.Retry.RunAsync(() => _services.Consensus.ScanAsync(_key, data.SeqNo, 1, cancel), cancel);
                 if (there.Count == 0 || there[0].SeqNo != data.SeqNo)
-                    throw unknown;   // the log was cut meanwhile: nobody can tell any more
+                    throw new LogCutException(unknown);
                 return StateCodec.DecodeEntry(_key, there[0]).OpId == opId;
             }
-            catch (IndeterminateException e) when (attempt + 1 < _services.Config.AttemptsMax && e != unknown)
+            catch (IndeterminateException e) when (attempt + 1 < _services.Config.AttemptsMax)
             {
                 unknown = e;
             }
@@ -391,5 +416,11 @@ internal sealed class ShardMachine : IDisposable
         }
 
         moved.SetResult();
+    }
+
+    /// <summary>The entry that would tell the outcome of an attempt has been cut off the log.</summary>
+    private sealed class LogCutException(IndeterminateException attempt) : Exception
+    {
+        public IndeterminateException Attempt => attempt;
     }
 }

@@ -169,6 +169,11 @@ public sealed record CatalogCluster(ClusterId Id, string Name, RoleId Owner)
 
     public int ReplicationFactor { get; init; } = 1;
 
+    public bool IntrospectionDebugging { get; init; }
+
+    /// <summary>Null: off.</summary>
+    public TimeSpan? IntrospectionInterval { get; init; } = TimeSpan.FromSeconds(1);
+
     public IReadOnlyList<CatalogReplica> Replicas { get; init; } = [];
 
     public bool IsSystem => Id.Value.StartsWith('s');

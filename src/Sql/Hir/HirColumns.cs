@@ -80,9 +80,9 @@ internal static class HirColumns
         return free;
     }
 
-    /// <summary>Whether a subquery occurs in the expression.</summary>
+    /// <summary>Whether something occurs in the expression that is computed from rows: a subquery or a window function.</summary>
     public static bool HasSubquery(this HirScalarExpr scalar) =>
-        scalar is HirScalarExpr.Exists or HirScalarExpr.Select || scalar.Children.Any(HasSubquery);
+        scalar is HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed || scalar.Children.Any(HasSubquery);
 
     /// <summary>The relation with each scalar expression, at any depth, rewritten from the bottom by <paramref name="f"/>.</summary>
     public static HirRelationExpr RewriteScalars(this HirRelationExpr relation, Func<HirScalarExpr, HirScalarExpr> f) =>

@@ -77,7 +77,7 @@ public sealed partial class HirLowering
     {
         switch (scalar)
         {
-            case HirScalarExpr.Exists or HirScalarExpr.Select when subqueries.ContainsKey(scalar):
+            case HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed when subqueries.ContainsKey(scalar):
                 return input;
             case HirScalarExpr.Exists x:
                 subqueries.Add(x, input.Arity);
@@ -85,6 +85,11 @@ public sealed partial class HirLowering
             case HirScalarExpr.Select x:
                 subqueries.Add(x, input.Arity);
                 return Bind(input, bound => Branch(bound, outer, depth, x.Query, mayRejectNull: false, (r, o) => ScalarColumn(x, r, o)));
+            case HirScalarExpr.Windowed x:
+                foreach (var child in x.Children)
+                    input = AddSubqueries(input, child, subqueries, outer, depth);
+                subqueries.Add(x, input.Arity);
+                return AddWindow(input, x.Window, new Place(depth, outer.Arity, outer.Map, subqueries));
             default:
                 foreach (var child in scalar.Children)
                     input = AddSubqueries(input, child, subqueries, outer, depth);

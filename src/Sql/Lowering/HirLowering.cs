@@ -29,7 +29,7 @@ public sealed partial class HirLowering
     }
 
     /// <summary>The query's plan; parameters must have been bound.</summary>
-    /// <exception cref="SqlException">0A000 for what has no plan yet (window functions that are not top-k).</exception>
+    /// <exception cref="SqlException">0A000 for what has no plan yet (some window frames).</exception>
     public static MirRelationExpr Lower(HirRelationExpr query) => new HirLowering().Apply(query, Outer.Unit, 0).Expr;
 
     /// <summary>A scalar expression over one relation's columns, without subqueries.</summary>
@@ -253,9 +253,10 @@ public sealed partial class HirLowering
         HirScalarExpr.CallUnmaterializable x => new MirScalarExpr.CallUnmaterializable(x.Func),
         HirScalarExpr.Call x => new MirScalarExpr.Call(x.Func, x.Args.Select(a => Scalar(a, place)), x.ResultType.Type),
         HirScalarExpr.If x => new MirScalarExpr.If(Scalar(x.Condition, place), Scalar(x.Then, place), Scalar(x.Else, place)),
-        HirScalarExpr.Exists or HirScalarExpr.Select => new MirScalarExpr.Column(place.Subqueries[scalar]),
-        HirScalarExpr.Parameter x => throw new SqlException(SqlState.UndefinedParameter, $"there is no parameter ${x.Number}"),
-        HirScalarExpr.Windowed => throw SqlException.Unsupported("window functions"),
+        HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed => new MirScalarExpr.Column(place.Subqueries[scalar]),
+
+        // Only while a statement is described, and nothing will run: binding has replaced them otherwise.
+        HirScalarExpr.Parameter x => MirScalarExpr.Null(x.ParameterType),
         _ => throw new UnreachableException(scalar.GetType().Name),
     };
 

@@ -200,7 +200,7 @@ internal static class Coercion
         if (to.Kind == ScalarKind.RegClass)
         {
             var item = parts is null ? null : context.Catalog.ResolveItem(parts.Value);
-            oid = item is null ? null : item.Oid;
+            oid = item?.Oid;
             if (oid is null)
                 throw SqlException.Plan($"relation \"{value}\" does not exist");
         }
@@ -208,8 +208,8 @@ internal static class Coercion
         {
             var name = value.Trim();
             oid = PgType.All.FirstOrDefault(t => t.SqlName == name || t.Name == name)?.Oid
-                ?? (PgType.ByName(name) is { } type ? PgType.OidOf(type) : null)
-                ?? (name.EndsWith("[]", StringComparison.Ordinal) && PgType.All.FirstOrDefault(t => t.SqlName == name[..^2] || t.Name == name[..^2]) is { } element ? element.ArrayOid : null)
+                ?? (PgType.ByName(name) is { } type ? PgType.OidOf(type) : (uint?)null)
+                ?? (name.EndsWith("[]", StringComparison.Ordinal) && PgType.All.FirstOrDefault(t => t.SqlName == name[..^2] || t.Name == name[..^2]) is { } element ? element.ArrayOid : (uint?)null)
                 ?? (parts is null ? null : context.Catalog.ResolveType(parts.Value)?.Oid);
             if (oid is null)
                 throw SqlException.Plan($"type \"{value}\" does not exist");

@@ -222,7 +222,7 @@ internal static class FunctionSelection
                         continue;
                 }
 
-                if (element is not null && !element.BaseEquals(part))
+                if (element is not null && !element.BaseEquals(part!))
                     return null;
                 element = part;
             }

@@ -80,7 +80,12 @@ internal static class TypeResolution
             return FromCatalog(context, type, context.Catalog.ResolveType(new PartialName(byId.Name.Database, byId.Name.Schema, byId.Name.Item)));
         var name = StatementContext.Partial(type.Name);
         if (name.Database is null && name.Schema is null or "pg_catalog" or "mz_catalog" && BuiltIn(name) is { } builtIn)
+        {
+            var known = PgType.Of(builtIn);
+            context.ResolvedNames[type.Name] = new FullName(null, known.Schema, builtIn.Kind == ScalarKind.Array ? "_" + known.Name : known.Name);
             return builtIn;
+        }
+
         return FromCatalog(context, type, context.Catalog.ResolveType(name));
     }
 

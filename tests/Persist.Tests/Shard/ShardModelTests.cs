@@ -147,7 +147,9 @@ public sealed class ShardModelTests
             var (blob, consensus, shard) = (new MemoryBlob(), new MemoryConsensus(), ShardId.New());
             await Task.WhenAll(Enumerable.Range(0, 3).Select(who => Task.Run(async () =>
             {
-                await using var client = T.Client(new UnreliableBlob(blob, faults), new UnreliableConsensus(consensus, faults), seed: (10 * seed) + who);
+                // The log is kept long: an append whose outcome can no longer be told would be reported to the caller, rightly.
+                await using var client = T.Client(
+                    new UnreliableBlob(blob, faults), new UnreliableConsensus(consensus, faults), config: T.Small with { RollupEvery = 64 }, seed: (10 * seed) + who);
                 using var writer = await client.OpenWriterAsync(shard, T.Cancel);
                 var upper = writer.RecentUpper;
                 for (var n = 0; n < 20;)

@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using Materialize.Compute.Kernels;
+using Materialize.Dataflow;
+using Materialize.Expr;
+using Materialize.Protocol;
+using Materialize.Repr;
+
+namespace Materialize.Compute.Render;
+
+/// <summary>
+/// Turns a plan into operators, node by node, at one worker. Every worker renders the same plan in the same order, which is all
+/// that makes their operators meet; nothing here may depend on the worker but who feeds a constant.
+/// </summary>
+/// <param name="asOf">The first time that the dataflow shows.</param>
+internal sealed partial class Render(Scope<Time> scope, ulong asOf)
+{
+    private readonly Dictionary<Id, Bundle> _collections = [];
+
+    /// <summary>Makes a collection known under an id: an import, or an object just built.</summary>
+    public void Bind(Id id, Bundle bundle) => _collections[id] = bundle;
+
+    public Bundle Collection(GlobalId id) => _collections[new Id.Global(id)];
+
+    /// <summary>The collection that <paramref name="plan"/> describes, its rows laid out as the plan's columns.</summary>
+    public Bundle Plan(LirRelationExpr plan)
+    {
+        RuntimeHelpers.EnsureSufficientExecutionStack();
+        try
+        {
+            return plan switch
+            {
+                LirRelationExpr.Constant x => Constant(x),
+                LirRelationExpr.Get x => Get(x),
+                LirRelationExpr.Let x => Let(x),
+                LirRelationExpr.MapFilterProject x => MapFilterProject(x),
+                LirRelationExpr.FlatMap x => FlatMap(x),
+                LirRelationExpr.Join x => Join(x),
+                LirRelationExpr.Reduce x => Reduce(x),
+                LirRelationExpr.TopK x => TopK(x),
+                LirRelationExpr.Negate x => Negate(x),
+                LirRelationExpr.Threshold x => Threshold(x),
+                LirRelationExpr.Union x => Union(x),
+                LirRelationExpr.ArrangeBy x => ArrangeBy(x),
+                _ => throw new UnreachableException(plan.GetType().Name),
+            };
+        }
+        catch (UnsupportedPlanException e)
+        {
+            // The collection exists, with an error for its only content: whoever reads it learns what is missing.
+            return Failed(plan, new EvalError("0A000", e.Message));
+        }
+    }
+
+    private Bundle Failed(LirRelationExpr plan, EvalError error) =>
+        Bundle.OfStream(scope.Empty(RowLayout.For(plan.Columns).Shape), ErrorConstant(error), plan.Columns);
+
+    private Bundle Let(LirRelationExpr.Let let)
+    {
+        var id = new Id.Local(let.LocalId);
+        var outer = _collections.GetValueOrDefault(id);
+        _collections[id] = Plan(let.Value);
+        var body = Plan(let.Body);
+        if (outer is null)
+            _collections.Remove(id);
+        else
+            _collections[id] = outer;
+        return body;
+    }
+
+    private Bundle MapFilterProject(LirRelationExpr.MapFilterProject node) => Apply(Plan(node.Input), node.Mfp, node.Columns, "map, filter, project");
+
+    /// <summary>The bundle with <paramref name="mfp"/> applied, by way of whatever form of it there is.</summary>
+    private Bundle Apply(Bundle input, Mfp mfp, Core.Collections.ValueArray<ColumnType> columns, string name)
+    {
+        if (mfp.IsIdentity && Layouts.AreEqual(input.Columns, columns))
+            return input;
+        if (!input.HasStream)
+            return ApplyToArrangement(input, input.Arrangements[0], mfp, columns, name);
+        var kernel = RowKernels.Mfp(mfp, RowSource.Whole(input.Columns), columns);
+        return Bundle.OfStream(input.Ok.Map(name, kernel.Kernel, kernel.Shape, kernel.IsTemporal), columns, input.Errors);
+    }
+
+    private Bundle ApplyToArrangement(Bundle input, ArrangedCollection from, Mfp mfp, Core.Collections.ValueArray<ColumnType> columns, string name)
+    {
+        var kernel = RowKernels.Mfp(mfp, RowSource.Arranged(from.Shape), columns);
+        if (!kernel.IsTemporal)
+            return Bundle.OfStream(from.Arranged.AsStream(name, kernel.Kernel, kernel.Shape), columns, input.Errors);
+        var all = RowKernels.Mfp(mfp, RowSource.Whole(input.Columns), columns);
+        var rows = input.Ok;
+        return Bundle.OfStream(rows.Map(name, all.Kernel, all.Shape, temporal: true), columns, input.Errors);
+    }
+
+    private Bundle Negate(LirRelationExpr.Negate node)
+    {
+        var input = Plan(node.Input);
+        var rows = input.OkAs(node.Columns);
+        return Bundle.OfStream(rows.Negate(), input.Errors, node.Columns);
+    }
+
+    private Bundle Threshold(LirRelationExpr.Threshold node)
+    {
+        var input = Plan(node.Input);
+        var rows = input.OkAs(node.Columns);
+        return Bundle.OfStream(rows.Threshold(), input.Errors, node.Columns);
+    }
+
+    private Bundle Union(LirRelationExpr.Union node)
+    {
+        var inputs = node.Inputs.Select(Plan);
+        if (inputs.IsEmpty)
+            return Bundle.OfStream(scope.Empty(RowLayout.For(node.Columns).Shape), scope.Empty(Bundle.ErrorShape), node.Columns);
+        var rows = inputs.Select(i => i.OkAs(node.Columns));
+        var all = rows[0].Concat([.. rows.Skip(1)]);
+        if (node.Consolidate)
+            all = all.Consolidate();
+        return Bundle.OfStream(all, inputs[0].Errors.Concat([.. inputs.Skip(1).Select(i => i.Errors)]), node.Columns);
+    }
+
+    private Bundle ArrangeBy(LirRelationExpr.ArrangeBy node)
+    {
+        var input = Plan(node.Input);
+        foreach (var key in node.Keys)
+            input.Arrange(key);
+        return input;
+    }
+}
+
+/// <summary>A plan asks for what is not built; the message is for users.</summary>
+internal sealed class UnsupportedPlanException(string message) : Exception(message);

@@ -1,0 +1,89 @@
+using Materialize.Compute.Kernels;
+using Materialize.Compute.Sinks;
+using Materialize.Compute.Sources;
+using Materialize.Core.Collections;
+using Materialize.Dataflow.Runtime;
+using Materialize.Repr;
+
+namespace Materialize.Compute.Workers;
+
+/// <summary>
+/// One worker's copy of a dataflow. It lives while one of its exports does, or a later dataflow or a peek reads one of its
+/// arrangements: those would stand still without it.
+/// </summary>
+internal sealed class DataflowInstance(DataflowPlan plan)
+{
+    private int _references = plan.Description.ExportIds.Count();
+
+    public DataflowPlan Plan => plan;
+
+    /// <summary>Whether the controller has allowed it to run.</summary>
+    public bool IsScheduled { get; set; }
+
+    /// <summary>Null until built.</summary>
+    public DataflowGraph? Graph { get; set; }
+
+    public List<SourceInput> Inputs { get; } = [];
+
+    /// <summary>Dataflows whose arrangements it imports.</summary>
+    public List<DataflowInstance> Dependencies { get; } = [];
+
+    public void AddReference() => _references++;
+
+    /// <summary>Lets go; the last one drops the dataflow, and lets go of those that it depends on.</summary>
+    public void Release()
+    {
+        if (--_references > 0)
+            return;
+        plan.Stop();
+        foreach (var input in Inputs)
+            input.Dispose();
+        Graph?.Drop();
+        foreach (var dependency in Dependencies)
+            dependency.Release();
+        Dependencies.Clear();
+    }
+}
+
+/// <summary>An arrangement that outlives the building of its dataflow: what peeks and later dataflows read.</summary>
+internal sealed record IndexTrace(
+    TraceHandle Rows, TraceHandle Errors, ArrangementShape Shape, ValueArray<ColumnType> Columns, DataflowInstance Owner) : IDisposable
+{
+    /// <summary>Up to where both are complete.</summary>
+    public Frontier Upper => Frontier.Min(Rows.Upper, Errors.Upper);
+
+    public void Dispose()
+    {
+        Rows.Dispose();
+        Errors.Dispose();
+    }
+}
+
+/// <summary>An export as the controller knows it, and what it was last told.</summary>
+internal sealed class CollectionState(GlobalId id, DataflowInstance instance)
+{
+    public GlobalId Id => id;
+
+    public DataflowInstance Instance => instance;
+
+    /// <summary>For an index, once built.</summary>
+    public IndexTrace? Trace { get; set; }
+
+    /// <summary>For a sink into a shard, once built: how far the dataflow is.</summary>
+    public Dataflow.Probe<Time>? Probe { get; set; }
+
+    /// <summary>For a sink into a shard: how far the shard is.</summary>
+    public ulong? WriteUpper { get; set; } = instance.Plan.AsOf;
+
+    public bool IsSink => instance.Plan.Sinks.ContainsKey(id);
+
+    public SubscribeSink? Subscribe { get; set; }
+
+    /// <summary>Compaction that was allowed before the trace existed.</summary>
+    public ulong Since { get; set; } = instance.Plan.AsOf;
+
+    /// <summary>The last that the controller was told: a time, or null for the empty frontier; absent: nothing yet.</summary>
+    public Protocol.FrontierChange? ReportedWrite { get; set; }
+
+    public Protocol.FrontierChange? ReportedOutput { get; set; }
+}

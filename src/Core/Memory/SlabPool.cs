@@ -1,0 +1,190 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Materialize.Core.Memory;
+
+/// <summary>
+/// The process's native memory for rows: power-of-two classes from 1 KiB to 16 MiB, recycled and never unmapped, on 4 KiB
+/// pages; larger requests are mappings of their own, with transparent huge pages, unmapped when freed.
+/// </summary>
+/// <remarks>
+/// <para>Why two regimes: huge pages everywhere made the kernel zero 2 MiB inside a small round (p99 of 20–30 ms), huge pages
+/// nowhere made large merges pay a fault each 4 KiB (performance.md §1). Recycled memory is dirty: nobody may rely on zeroes.</para>
+/// <para>Any thread. Each class is a stack under a spin lock held for a few instructions; a thread asks for kilobytes at a
+/// time, so that contention does not matter.</para>
+/// </remarks>
+public static unsafe partial class SlabPool
+{
+    private const int MinShift = 10;
+    private const int MaxShift = 24;
+    private const long ArenaBytes = 32L << 20;
+
+    private static readonly SizeClass[] Classes = MakeClasses();
+    private static readonly Lock ArenaLock = new(); // guards the arena that slabs are carved from; held for arithmetic or one mmap
+    private static byte* _arena;
+    private static long _arenaLeft;
+    private static long _bytesInUse;
+
+    /// <summary>Bytes handed out and not yet freed, in whole slabs.</summary>
+    public static long BytesInUse => Volatile.Read(ref _bytesInUse);
+
+    /// <summary>What a request for <paramref name="bytes"/> really gets: always at least that much.</summary>
+    public static long CapacityFor(long bytes) =>
+        bytes <= 1L << MinShift ? 1L << MinShift
+        : bytes <= 1L << MaxShift ? (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)bytes)
+        : (bytes + 4095) & ~4095L;
+
+    /// <summary>Memory of <paramref name="capacity"/> bytes, which must be a value of <see cref="CapacityFor"/>; contents are undefined.</summary>
+    public static byte* Rent(long capacity)
+    {
+        Debug.Assert(capacity == CapacityFor(capacity), "ask CapacityFor first");
+        Interlocked.Add(ref _bytesInUse, capacity);
+        if (capacity > 1L << MaxShift)
+            return Map(capacity, huge: true);
+
+        var shift = System.Numerics.BitOperations.Log2((ulong)capacity);
+        var slab = Classes[shift - MinShift].Pop();
+        return slab != null ? slab : Carve(capacity);
+    }
+
+    /// <summary>Gives back what <see cref="Rent"/> gave, with the same capacity. Null is ignored.</summary>
+    public static void Return(void* slab, long capacity)
+    {
+        if (slab == null)
+            return;
+        Interlocked.Add(ref _bytesInUse, -capacity);
+        if (capacity > 1L << MaxShift)
+        {
+            Unmap(slab, capacity);
+            return;
+        }
+
+#if DEBUG
+        NativeMemory.Fill(slab, (nuint)Math.Min(capacity, 4096), 0xDD); // a reader of freed rows should see nonsense
+#endif
+        Classes[System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift].Push((byte*)slab);
+    }
+
+    /// <summary>
+    /// A slab of at least <paramref name="bytes"/> that begins with the first <paramref name="used"/> bytes of <paramref name="slab"/>,
+    /// which is freed. Also shrinks: gives the slack back where that frees at least half.
+    /// </summary>
+    public static byte* Resize(byte* slab, ref long capacity, long used, long bytes)
+    {
+        var wanted = CapacityFor(bytes);
+        if (slab != null && wanted == capacity)
+            return slab;
+        if (slab != null && wanted < capacity && capacity > 1L << MaxShift && wanted > 1L << MaxShift && CanTrim)
+        {
+            // A mapping's tail can be given back in place.
+            munmap(slab + wanted, (nuint)(capacity - wanted));
+            Interlocked.Add(ref _bytesInUse, wanted - capacity);
+            capacity = wanted;
+            return slab;
+        }
+
+        var fresh = Rent(wanted);
+        if (used > 0)
+            Buffer.MemoryCopy(slab, fresh, wanted, used);
+        Return(slab, capacity);
+        capacity = wanted;
+        return fresh;
+    }
+
+    private static SizeClass[] MakeClasses()
+    {
+        var classes = new SizeClass[MaxShift - MinShift + 1];
+        for (var i = 0; i < classes.Length; i++)
+            classes[i] = new SizeClass();
+        return classes;
+    }
+
+    private static byte* Carve(long capacity)
+    {
+        lock (ArenaLock)
+        {
+            if (_arenaLeft < capacity)
+            {
+                // What is left of the old arena goes to the free lists, largest class first.
+                for (var shift = MaxShift; shift >= MinShift; shift--)
+                {
+                    while (_arenaLeft >= 1L << shift)
+                    {
+                        Classes[shift - MinShift].Push(_arena);
+                        _arena += 1L << shift;
+                        _arenaLeft -= 1L << shift;
+                    }
+                }
+
+                _arena = Map(ArenaBytes, huge: false);
+                _arenaLeft = ArenaBytes;
+            }
+
+            var slab = _arena;
+            _arena += capacity;
+            _arenaLeft -= capacity;
+            return slab;
+        }
+    }
+
+    private static bool CanTrim => OperatingSystem.IsLinux();
+
+    private static byte* Map(long bytes, bool huge)
+    {
+        if (!OperatingSystem.IsLinux())
+            return (byte*)NativeMemory.AlignedAlloc((nuint)bytes, 4096);
+
+        const int readWrite = 3, privateAnonymous = 0x22, adviseHuge = 14, adviseNoHuge = 15;
+        var address = mmap(null, (nuint)bytes, readWrite, privateAnonymous, -1, 0);
+        if ((nint)address == -1)
+            throw new OutOfMemoryException($"mmap of {bytes} bytes failed");
+        madvise(address, (nuint)bytes, huge ? adviseHuge : adviseNoHuge); // advice only: its failure changes speed, not meaning
+        return (byte*)address;
+    }
+
+    private static void Unmap(void* address, long bytes)
+    {
+        if (OperatingSystem.IsLinux())
+            munmap(address, (nuint)bytes);
+        else
+            NativeMemory.AlignedFree(address);
+    }
+
+    [LibraryImport("libc")]
+    private static partial void* mmap(void* address, nuint length, int protection, int flags, int fd, nint offset);
+
+    [LibraryImport("libc")]
+    private static partial int munmap(void* address, nuint length);
+
+    [LibraryImport("libc")]
+    private static partial int madvise(void* address, nuint length, int advice);
+
+    /// <summary>The free slabs of one size.</summary>
+    private sealed class SizeClass
+    {
+        private nint[] _free = new nint[64];
+        private int _count;
+        private SpinLock _lock = new(enableThreadOwnerTracking: false);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public byte* Pop()
+        {
+            var taken = false;
+            _lock.Enter(ref taken);
+            var slab = _count > 0 ? (byte*)_free[--_count] : null;
+            _lock.Exit(useMemoryBarrier: true);
+            return slab;
+        }
+
+        public void Push(byte* slab)
+        {
+            var taken = false;
+            _lock.Enter(ref taken);
+            if (_count == _free.Length)
+                Array.Resize(ref _free, _count * 2);
+            _free[_count++] = (nint)slab;
+            _lock.Exit(useMemoryBarrier: true);
+        }
+    }
+}

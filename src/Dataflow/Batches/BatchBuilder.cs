@@ -1,0 +1,223 @@
+using System.Runtime.CompilerServices;
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+
+namespace Materialize.Dataflow;
+
+/// <summary>
+/// Collects updates into an <see cref="UpdateBatch{TTime}"/>. Append a row to <see cref="Rows"/> (and, on keyed channels, its key to
+/// <see cref="Keys"/>), then say its time and diff with <see cref="Add"/>. The columns of times and diffs exist only once two differ.
+/// </summary>
+internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
+{
+    private TTime* _times;
+    private long _timesCapacity;
+    private TTime _uniformTime;
+    private TTime _minTime;
+    private long* _diffs;
+    private long _diffsCapacity;
+    private long _uniformDiff;
+    private ulong* _hashes;
+    private long _hashesCapacity;
+    private int _hashCount;
+
+    public BatchBuilder(RowShape shape, RowShape? keyShape = null)
+    {
+        Rows = new RowWriter(shape);
+        Keys = keyShape is { } k ? new RowWriter(k) : null;
+    }
+
+    public RowWriter Rows { get; }
+
+    public RowWriter? Keys { get; }
+
+    /// <summary>Updates added.</summary>
+    public int Count { get; private set; }
+
+    public long Bytes => Rows.Bytes + (Keys?.Bytes ?? 0);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Add(TTime time, long diff)
+    {
+        if (Count == 0)
+        {
+            _uniformTime = time;
+            _minTime = time;
+            _uniformDiff = diff;
+        }
+        else
+        {
+            if (_times != null || !time.Equals(_uniformTime))
+                AddTime(time, 1);
+            if (_diffs != null || diff != _uniformDiff)
+                AddDiff(diff, 1);
+        }
+
+        Count++;
+    }
+
+    /// <summary><see cref="Add"/> for <paramref name="count"/> rows alike.</summary>
+    public void AddMany(int count, TTime time, long diff)
+    {
+        if (count == 0)
+            return;
+        if (Count == 0)
+        {
+            _uniformTime = time;
+            _minTime = time;
+            _uniformDiff = diff;
+        }
+        else
+        {
+            if (_times != null || !time.Equals(_uniformTime))
+                AddTime(time, count);
+            if (_diffs != null || diff != _uniformDiff)
+                AddDiff(diff, count);
+        }
+
+        Count += count;
+    }
+
+    /// <summary>Times and diffs of <paramref name="count"/> rows that came from rows <paramref name="from"/> + selected[j] of <paramref name="source"/>.</summary>
+    public void AddSelected(UpdateBatch<TTime> source, int from, int* selected, int count)
+    {
+        if (source.Times == null && source.Diffs == null)
+        {
+            AddMany(count, source.UniformTime, source.UniformDiff);
+            return;
+        }
+
+        for (var j = 0; j < count; j++)
+            Add(source.TimeAt(from + selected[j]), source.DiffAt(from + selected[j]));
+    }
+
+    /// <summary>Times and diffs of rows [<paramref name="from"/>, <paramref name="from"/> + <paramref name="count"/>) of <paramref name="source"/>.</summary>
+    public void AddRange(UpdateBatch<TTime> source, int from, int count)
+    {
+        if (source.Times == null && source.Diffs == null)
+        {
+            AddMany(count, source.UniformTime, source.UniformDiff);
+            return;
+        }
+
+        for (var i = from; i < from + count; i++)
+            Add(source.TimeAt(i), source.DiffAt(i));
+    }
+
+    public void AddHash(ulong hash)
+    {
+        EnsureHashes(1);
+        _hashes[_hashCount++] = hash;
+    }
+
+    /// <summary>Room for <paramref name="count"/> hashes to be filled in by the caller.</summary>
+    public ulong* AddHashes(int count)
+    {
+        EnsureHashes(count);
+        var first = _hashes + _hashCount;
+        _hashCount += count;
+        return first;
+    }
+
+    /// <summary>The batch, owned by the caller; null when nothing was added. The builder starts anew.</summary>
+    public UpdateBatch<TTime>? Build()
+    {
+        if (Count == 0)
+            return null;
+        var batch = new UpdateBatch<TTime>
+        {
+            Rows = Rows.Detach(),
+            Keys = Keys?.Detach() ?? default,
+            IsKeyed = Keys is not null,
+            Hashes = _hashes,
+            HashesCapacity = _hashesCapacity,
+            Times = _times,
+            TimesCapacity = _timesCapacity,
+            UniformTime = _uniformTime,
+            MinTime = _minTime,
+            Diffs = _diffs,
+            DiffsCapacity = _diffsCapacity,
+            UniformDiff = _uniformDiff,
+            Count = Count,
+        };
+        Forget();
+        return batch;
+    }
+
+    /// <summary>Drops what was added.</summary>
+    public void Clear()
+    {
+        Rows.Clear();
+        Keys?.Clear();
+        FreeColumns();
+        Forget();
+    }
+
+    public void Dispose()
+    {
+        Rows.Dispose();
+        Keys?.Dispose();
+        FreeColumns();
+        Forget();
+    }
+
+    private void FreeColumns()
+    {
+        SlabPool.Return(_times, _timesCapacity);
+        SlabPool.Return(_diffs, _diffsCapacity);
+        SlabPool.Return(_hashes, _hashesCapacity);
+    }
+
+    private void Forget()
+    {
+        _times = null;
+        _timesCapacity = 0;
+        _diffs = null;
+        _diffsCapacity = 0;
+        _hashes = null;
+        _hashesCapacity = 0;
+        _hashCount = 0;
+        Count = 0;
+    }
+
+    private void EnsureHashes(int more)
+    {
+        var bytes = (long)(_hashCount + more) * sizeof(ulong);
+        if (bytes > _hashesCapacity)
+            _hashes = (ulong*)SlabPool.Resize((byte*)_hashes, ref _hashesCapacity, (long)_hashCount * sizeof(ulong), Math.Max(bytes, _hashesCapacity * 2));
+    }
+
+    private void AddTime(TTime time, int count)
+    {
+        var bytes = (long)(Count + count) * sizeof(TTime);
+        if (_times == null)
+        {
+            _times = (TTime*)SlabPool.Resize(null, ref _timesCapacity, 0, bytes);
+            new Span<TTime>(_times, Count).Fill(_uniformTime);
+        }
+        else if (bytes > _timesCapacity)
+        {
+            _times = (TTime*)SlabPool.Resize((byte*)_times, ref _timesCapacity, (long)Count * sizeof(TTime), Math.Max(bytes, _timesCapacity * 2));
+        }
+
+        if (time.CompareTo(_minTime) < 0)
+            _minTime = time;
+        new Span<TTime>(_times + Count, count).Fill(time);
+    }
+
+    private void AddDiff(long diff, int count)
+    {
+        var bytes = (long)(Count + count) * sizeof(long);
+        if (_diffs == null)
+        {
+            _diffs = (long*)SlabPool.Resize(null, ref _diffsCapacity, 0, bytes);
+            new Span<long>(_diffs, Count).Fill(_uniformDiff);
+        }
+        else if (bytes > _diffsCapacity)
+        {
+            _diffs = (long*)SlabPool.Resize((byte*)_diffs, ref _diffsCapacity, (long)Count * sizeof(long), Math.Max(bytes, _diffsCapacity * 2));
+        }
+
+        new Span<long>(_diffs + Count, count).Fill(diff);
+    }
+}

@@ -1,0 +1,230 @@
+using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
+using Materialize.Dataflow.Traces;
+
+namespace Materialize.Dataflow.Operators;
+
+/// <summary>
+/// Any number of rows from each row. Time: of the input. Work: what the function does; yields after <see cref="RowsPerRun"/> output rows, between calls. State: input waiting.
+/// </summary>
+internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+{
+    private const int RowsPerRun = 64 * 1024;
+    private const int FlushRows = 8192;
+    private readonly InputPort<UpdateBatch<TTime>> _input;
+    private readonly OutputPort<UpdateBatch<TTime>> _ok;
+    private readonly OutputPort<UpdateBatch<TTime>> _errors;
+    private readonly BatchBuilder<TTime> _rows;
+    private readonly BatchBuilder<TTime> _errorRows;
+    private readonly FlatMapFunction _function;
+    private readonly FlatMapOutput _output;
+    private readonly Queue<UpdateBatch<TTime>> _waiting = new();
+    private int _row;
+
+    private FlatMapOperator(Stream<TTime> source, string name, FlatMapFunction function, RowShape shape)
+        : base(source.Scope.Graph, name)
+    {
+        _input = this.NewInput(source);
+        _ok = new OutputPort<UpdateBatch<TTime>>(this);
+        _errors = new OutputPort<UpdateBatch<TTime>>(this);
+        _rows = new BatchBuilder<TTime>(shape);
+        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _function = function;
+        _output = new FlatMapOutput(_rows.Rows, _errorRows.Rows);
+    }
+
+    public override bool FollowsFrontier => false;
+
+    public static OkErr<TTime> Build(Stream<TTime> source, string name, FlatMapFunction function, RowShape shape)
+    {
+        var op = new FlatMapOperator<TTime>(source, name, function, shape);
+        return new OkErr<TTime>(
+            new Stream<TTime>(source.Scope, op._ok, shape), new Stream<TTime>(source.Scope, op._errors, RowShape.Variable));
+    }
+
+    public override void Run()
+    {
+        while (_input.TryTake(out var batch))
+            _waiting.Enqueue(batch);
+        var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
+        while (produced < RowsPerRun && _waiting.TryPeek(out var batch))
+        {
+            while (_row < batch.Count && produced < RowsPerRun)
+                produced += 1 + Call(batch);
+            if (_row < batch.Count)
+                break;
+            _row = 0;
+            _waiting.Dequeue();
+            batch.Release();
+        }
+
+        Flush();
+        var least = Stamp.Closed;
+        foreach (var batch in _waiting)
+            least = Stamp.Min(least, ((IMessage)batch).MinStamp);
+        SetHold(least.IsClosed ? null : least);
+        if (_waiting.Count > 0)
+            ActivateWithCredit();
+    }
+
+    public override void Dispose()
+    {
+        foreach (var batch in _waiting)
+            batch.Release();
+        _waiting.Clear();
+        _rows.Dispose();
+        _errorRows.Dispose();
+    }
+
+    private int Call(UpdateBatch<TTime> batch)
+    {
+        var before = _rows.Rows.Count;
+        var errorsBefore = _errorRows.Rows.Count;
+        _output.More = false;
+        _output.Diffs.Clear();
+        _function(batch.RowAddress(_row), _output);
+        var time = batch.TimeAt(_row);
+        var diff = batch.DiffAt(_row);
+        var made = _rows.Rows.Count - before;
+        if (_output.Diffs.Count == 0)
+        {
+            _rows.AddMany(made, time, diff);
+        }
+        else
+        {
+            Core.Invariant.Check(_output.Diffs.Count == made, "a flat map gives a diff for each row or for none");
+            foreach (var factor in _output.Diffs)
+                _rows.Add(time, checked(diff * factor));
+        }
+
+        _errorRows.AddMany(_errorRows.Rows.Count - errorsBefore, time, diff);
+        if (!_output.More)
+        {
+            _row++;
+            _output.Position = 0;
+        }
+
+        if (_rows.Count >= FlushRows || _errorRows.Count >= FlushRows || _rows.Bytes > 4 << 20)
+            Flush();
+        return made;
+    }
+
+    private void Flush()
+    {
+        _ok.Send(_rows.Build());
+        _errors.Send(_errorRows.Build());
+    }
+}
+
+/// <summary>An arrangement as rows, through a kernel over key and value. Time: of the updates, joined with the import's as-of. Work: O(updates), yields.</summary>
+internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+{
+    private const int RowsPerRun = 512 * 1024;
+    private readonly InputPort<ArrangedDelta<TTime>> _input;
+    private readonly OutputPort<UpdateBatch<TTime>> _ok;
+    private readonly OutputPort<UpdateBatch<TTime>> _errors;
+    private readonly BatchBuilder<TTime> _rows;
+    private readonly BatchBuilder<TTime> _errorRows;
+    private readonly KernelCall _call;
+    private readonly TTime _floor;
+    private readonly ulong[] _keyScratch = GC.AllocateArray<ulong>(KernelIo.Capacity, pinned: true);
+    private readonly Queue<(Batch<TTime> Batch, Stamp MinStamp)> _waiting = new();
+    private int _row;
+
+    private AsStreamOperator(Arranged<TTime> source, string name, RowKernel kernel, RowShape shape)
+        : base(source.Scope.Graph, name)
+    {
+        _input = this.NewInput(source);
+        _ok = new OutputPort<UpdateBatch<TTime>>(this);
+        _errors = new OutputPort<UpdateBatch<TTime>>(this);
+        _rows = new BatchBuilder<TTime>(shape);
+        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _call = new KernelCall(kernel, 2, [_rows.Rows], _errorRows.Rows);
+        _floor = source.Floor;
+    }
+
+    public override bool FollowsFrontier => false;
+
+    public static OkErr<TTime> Build(Arranged<TTime> source, string name, RowKernel kernel, RowShape shape)
+    {
+        var op = new AsStreamOperator<TTime>(source, name, kernel, shape);
+        return new OkErr<TTime>(
+            new Stream<TTime>(source.Scope, op._ok, shape), new Stream<TTime>(source.Scope, op._errors, RowShape.Variable));
+    }
+
+    public override void Run()
+    {
+        while (_input.TryTake(out var delta))
+        {
+            foreach (var batch in delta.Batches)
+            {
+                batch.AddReference();
+                _waiting.Enqueue((batch, delta.MinStamp));
+            }
+
+            delta.Release();
+        }
+
+        var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
+        while (produced < RowsPerRun && _waiting.TryPeek(out var waiting))
+        {
+            var count = Math.Min(KernelIo.Capacity, waiting.Batch.Count - _row);
+            Process(waiting.Batch, _row, count);
+            produced += count;
+            _row += count;
+            if (_row < waiting.Batch.Count)
+                continue;
+            _row = 0;
+            _waiting.Dequeue();
+            waiting.Batch.Release();
+        }
+
+        Flush();
+        SetHold(_waiting.TryPeek(out var next) ? next.MinStamp : null);
+        if (_waiting.Count > 0)
+            ActivateWithCredit();
+    }
+
+    public override void Dispose()
+    {
+        foreach (var (batch, _) in _waiting)
+            batch.Release();
+        _waiting.Clear();
+        _rows.Dispose();
+        _errorRows.Dispose();
+        _call.Dispose();
+    }
+
+    private void Process(Batch<TTime> batch, int from, int count)
+    {
+        var io = _call.Io;
+        if (batch.KeysStored)
+        {
+            batch.Keys.CopyAddresses(from, count, io.Parts[0]);
+        }
+        else
+        {
+            var scratch = (ulong*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _keyScratch[0]);
+            for (var i = 0; i < count; i++)
+            {
+                scratch[i] = Core.Hashing.RowHash.Unmix(batch.Hashes[from + i]);
+                io.Parts[0][i] = (nint)(scratch + i);
+            }
+        }
+
+        batch.Values.CopyAddresses(from, count, io.Parts[1]);
+        _call.Invoke(count);
+        for (var j = 0; j < io.Emitted; j++)
+            _rows.Add(TTime.Join(batch.TimeAt(from + io.Selected[j]), _floor), batch.DiffAt(from + io.Selected[j]));
+        for (var j = 0; j < io.ErrorsEmitted; j++)
+            _errorRows.Add(TTime.Join(batch.TimeAt(from + io.ErrorSelected[j]), _floor), batch.DiffAt(from + io.ErrorSelected[j]));
+        if (_rows.Count >= 8192 || _errorRows.Count >= 8192)
+            Flush();
+    }
+
+    private void Flush()
+    {
+        _ok.Send(_rows.Build());
+        _errors.Send(_errorRows.Build());
+    }
+}

@@ -1,0 +1,208 @@
+using Materialize.Core.Hashing;
+using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
+
+namespace Materialize.Dataflow.Operators;
+
+/// <summary>
+/// Splits rows into key and value, hashes the key, and sends each to the worker that owns the hash. Shape: (row) → keyed batches (hash, key, value). Time: of the input.
+/// Work: O(rows); state: none.
+/// </summary>
+/// <remarks>
+/// Keys that live in their hashes are written to scratch and forgotten. With one worker the kernel writes straight into the batch that is sent; with more, rows are copied once to
+/// their owner's batch. The owner is chosen by bits that neither directories nor hash tables use, so that each worker's share is again uniform in both.
+/// </remarks>
+internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+{
+    private const int FlushRows = 8192;
+    private readonly InputPort<UpdateBatch<TTime>> _input;
+    private readonly OutputPort<UpdateBatch<TTime>> _output;
+    private readonly OutputPort<UpdateBatch<TTime>> _errors;
+    private readonly RowShape _keyShape;
+    private readonly bool _keysStored;
+    private readonly BatchBuilder<TTime>[] _builders;
+    private readonly BatchBuilder<TTime> _errorRows;
+    private readonly RowWriter _keys;     // what the kernel writes, unless it writes to a builder directly
+    private readonly RowWriter _values;
+    private readonly RowWriter? _sortKeys;
+    private readonly bool _direct;
+    private readonly KernelCall? _call;
+
+    private KeyByOperator(Stream<TTime> source, string name, RowKernel? split, RowShape keyShape, RowShape valueShape, RowShape? sortKeyShape)
+        : base(source.Scope.Graph, name)
+    {
+        _input = this.NewInput(source);
+        _output = new OutputPort<UpdateBatch<TTime>>(this);
+        _errors = new OutputPort<UpdateBatch<TTime>>(this);
+        _keyShape = keyShape;
+        _keysStored = !RowHash.IsBijective(keyShape);
+        var peers = Graph.Worker.Peers;
+        var stored = sortKeyShape is { } sort ? SortedRow.Shape(sort, valueShape) : valueShape;
+        _builders = new BatchBuilder<TTime>[peers];
+        for (var w = 0; w < peers; w++)
+            _builders[w] = new BatchBuilder<TTime>(stored, _keysStored ? keyShape : null);
+        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _direct = peers == 1 && sortKeyShape is null;
+        _keys = _direct && _keysStored ? _builders[0].Keys! : new RowWriter(keyShape);
+        _values = _direct ? _builders[0].Rows : new RowWriter(valueShape);
+        _sortKeys = sortKeyShape is { } s ? new RowWriter(s) : null;
+        if (split is not null)
+            _call = new KernelCall(split, 1, _sortKeys is null ? [_keys, _values] : [_keys, _sortKeys, _values], _errorRows.Rows);
+    }
+
+    public override bool FollowsFrontier => false;
+
+    /// <param name="split">Null: the row is the key, the value empty.</param>
+    /// <param name="sortKeyShape">When set, the kernel's second output is a sort key, to precede the value (see <see cref="SortedRow"/>).</param>
+    public static (Stream<TTime> Keyed, Stream<TTime> Errors) Build(
+        Stream<TTime> source, string name, RowKernel? split, RowShape keyShape, RowShape valueShape, RowShape? sortKeyShape = null)
+    {
+        if (split is null)
+            (keyShape, valueShape) = (source.Shape, RowShape.Empty);
+        var op = new KeyByOperator<TTime>(source, name + ": split", split, keyShape, valueShape, sortKeyShape);
+        return (new Stream<TTime>(source.Scope, op._output, op._builders[0].Rows.Shape), new Stream<TTime>(source.Scope, op._errors, RowShape.Variable));
+    }
+
+    public override void Run()
+    {
+        while (_input.TryTake(out var batch))
+        {
+            for (var from = 0; from < batch.Count; from += KernelIo.Capacity)
+                Process(batch, from, Math.Min(KernelIo.Capacity, batch.Count - from));
+            batch.Release();
+        }
+
+        for (var w = 0; w < _builders.Length; w++)
+            _output.SendTo(w, _builders[w].Build());
+        _errors.Send(_errorRows.Build());
+    }
+
+    public override void Dispose()
+    {
+        foreach (var builder in _builders)
+            builder.Dispose();
+        _errorRows.Dispose();
+        _keys.Dispose();
+        _values.Dispose();
+        _sortKeys?.Dispose();
+        _call?.Dispose();
+    }
+
+    private void Process(UpdateBatch<TTime> batch, int from, int count)
+    {
+        var keysBefore = _keys.Count;
+        if (_call is null)
+        {
+            _keys.AppendRange(batch.Rows, from, count);
+            if (_direct)
+                _values.AppendFixed(count); // of no bytes
+        }
+        else
+        {
+            var io = _call.Io;
+            batch.Rows.CopyAddresses(from, count, io.Parts[0]);
+            _call.Invoke(count);
+            _errorRows.AddSelected(batch, from, io.ErrorSelected, io.ErrorsEmitted);
+            count = io.Emitted;
+        }
+
+        if (_direct)
+            FinishDirect(batch, from, keysBefore, count);
+        else
+            Route(batch, from, count);
+    }
+
+    private void FinishDirect(UpdateBatch<TTime> batch, int from, int keysBefore, int count)
+    {
+        var builder = _builders[0];
+        HashKeys(keysBefore, count, builder.AddHashes(count));
+        if (_call is null)
+            builder.AddRange(batch, from, count);
+        else
+            builder.AddSelected(batch, from, _call.Io.Selected, count);
+        if (!_keysStored)
+            _keys.Clear();
+        if (builder.Count >= FlushRows)
+            _output.Send(builder.Build());
+    }
+
+    private void Route(UpdateBatch<TTime> batch, int from, int count)
+    {
+        var hashes = stackalloc ulong[KernelIo.Capacity];
+        HashKeys(0, count, hashes);
+        for (var j = 0; j < count; j++)
+        {
+            var worker = RowHash.Owner(hashes[j], _builders.Length);
+            var builder = _builders[worker];
+            if (_keysStored)
+                builder.Keys!.Append(_keys.AddressOf(j), _keys.LengthOf(j));
+            if (_sortKeys is not null)
+                SortedRow.Append(builder.Rows, _sortKeys[j], _values[j]);
+            else if (_call is not null)
+                builder.Rows.Append(_values.AddressOf(j), _values.LengthOf(j));
+            else
+                builder.Rows.AppendFixed(1);
+            builder.AddHash(hashes[j]);
+            var i = from + (_call is null ? j : _call.Io.Selected[j]);
+            builder.Add(batch.TimeAt(i), batch.DiffAt(i));
+            if (builder.Count >= FlushRows)
+                _output.SendTo(worker, builder.Build());
+        }
+
+        _keys.Clear();
+        _values.Clear();
+        _sortKeys?.Clear();
+    }
+
+    private void HashKeys(int first, int count, ulong* hashes)
+    {
+        if (_keysStored)
+        {
+            for (var j = 0; j < count; j++)
+                hashes[j] = RowHash.Wide(_keys.AddressOf(first + j), _keys.LengthOf(first + j));
+        }
+        else if (_keyShape.Width == 8)
+        {
+            // Keys of scratch begin at 0; those of 8 bytes are the usual ones.
+            var keys = (ulong*)_keys.Data + first;
+            for (var j = 0; j < count; j++)
+                hashes[j] = RowHash.Mix(keys[j]);
+        }
+        else
+        {
+            for (var j = 0; j < count; j++)
+                hashes[j] = RowHash.Mix(RowHash.Load(_keys.AddressOf(first + j), _keyShape.Width));
+        }
+    }
+}
+
+/// <summary>
+/// A value with a sort key before it, so that the arrangement's order of values is the wanted order: sort key, row, and for sort keys of variable width their length in the last 4 bytes.
+/// Sort keys are prefix-free, so that what follows decides only among equal ones.
+/// </summary>
+internal static unsafe class SortedRow
+{
+    public static RowShape Shape(RowShape sortKey, RowShape row) =>
+        sortKey.IsFixed && row.IsFixed ? new RowShape(sortKey.Width + row.Width) : RowShape.Variable;
+
+    public static void Append(RowWriter writer, ReadOnlySpan<byte> sortKey, ReadOnlySpan<byte> row)
+    {
+        var tail = writer.Shape.IsFixed ? 0 : sizeof(int);
+        var length = sortKey.Length + row.Length + tail;
+        var to = writer.Reserve(length);
+        sortKey.CopyTo(new Span<byte>(to, sortKey.Length));
+        row.CopyTo(new Span<byte>(to + sortKey.Length, row.Length));
+        if (tail > 0)
+            System.Runtime.CompilerServices.Unsafe.WriteUnaligned(to + length - tail, sortKey.Length);
+        writer.Commit(length);
+    }
+
+    /// <summary>The row in a stored value.</summary>
+    public static ReadOnlySpan<byte> RowOf(byte* value, int length, RowShape stored, RowShape sortKey)
+    {
+        if (stored.IsFixed)
+            return new ReadOnlySpan<byte>(value + sortKey.Width, length - sortKey.Width);
+        var sortLength = System.Runtime.CompilerServices.Unsafe.ReadUnaligned<int>(value + length - sizeof(int));
+        return new ReadOnlySpan<byte>(value + sortLength, length - sortLength - sizeof(int));
+    }
+}

@@ -1,0 +1,228 @@
+using System.Runtime.CompilerServices;
+using Materialize.Core.Hashing;
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
+
+namespace Materialize.Dataflow.Operators;
+
+// Reductions with one accumulator a key and no input history, for totally ordered times.
+//
+// Let f be the input frontier. Times before f are complete; none before f will come. So the operator goes through times in order, and at each moment works on exactly one: it folds
+// the updates of time t into the accumulators once t ≤ f (nothing earlier can come any more: all before t is folded in), and when f passes t it emits, for each key touched at t, the difference between what the key's accumulator
+// stood for before t and what it stands for now. Updates beyond f wait. Folding at t = f, before t is complete, is what keeps a bulk load from being buffered: sums do not depend on the order within a time.
+//
+// The value before t is not stored but derived from a copy of the accumulator, taken when the key is first touched at t: O(keys touched), gone when t is done.
+
+/// <summary>The frame of accumulable reductions: order of times, table, and copies of touched accumulators.</summary>
+internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+{
+    private const int Ahead = 32;
+    private readonly InputPort<UpdateBatch<TTime>> _input;
+    private readonly TimeStash<TTime> _stash;
+    private readonly RowShape _keyShape;
+    private readonly bool _keysStored;
+    private readonly AccumulateKernel _accumulate;
+    private readonly byte* _scratch;
+    private readonly long _scratchCapacity;
+    private readonly nint* _keys;
+    private readonly nint* _values;
+    private readonly nint* _accumulators;
+    private readonly long* _diffs;
+    private readonly ulong* _keyScratch;
+    private readonly int* _numbers;
+    private byte* _touched;         // record number (8), accumulator before
+    private long _touchedCapacity;
+    private bool _isOpen;
+    private TTime _open;
+
+    protected TimedReduceOperator(Stream<TTime> keyed, string name, RowShape keyShape, int accumulatorBytes, AccumulateKernel accumulate)
+        : base(keyed.Scope.Graph, name)
+    {
+        if (!TTime.IsTotal)
+            throw new NotSupportedException("accumulable reductions without history need totally ordered times");
+        _input = this.NewInput(keyed);
+        _stash = new TimeStash<TTime>(keyShape, keyed.Shape);
+        _keyShape = keyShape;
+        _keysStored = !RowHash.IsBijective(keyShape);
+        _accumulate = accumulate;
+        Table = new AccumulatorTable(keyShape, accumulatorBytes);
+        TouchedStride = (8 + accumulatorBytes + 7) & ~7;
+        const int column = KernelIo.Capacity * sizeof(ulong);
+        _scratchCapacity = SlabPool.CapacityFor(6 * column);
+        _scratch = SlabPool.Rent(_scratchCapacity);
+        _keys = (nint*)_scratch;
+        _values = (nint*)(_scratch + column);
+        _accumulators = (nint*)(_scratch + (2 * column));
+        _diffs = (long*)(_scratch + (3 * column));
+        _keyScratch = (ulong*)(_scratch + (4 * column));
+        _numbers = (int*)(_scratch + (5 * column));
+    }
+
+    protected AccumulatorTable Table { get; }
+
+    protected int TouchedStride { get; }
+
+    protected int TouchedCount { get; private set; }
+
+    public override long StateBytes => Table.Bytes;
+
+    public sealed override void Run()
+    {
+        var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
+        Finish(frontier);
+        while (_input.TryTake(out var batch))
+        {
+            if (_isOpen && batch.MinTime.Equals(_open) && batch.Times == null)
+            {
+                Fold(batch);
+                batch.Release();
+            }
+            else
+            {
+                _stash.Add(batch);
+            }
+        }
+
+        // Each time that the frontier has reached, in order; those it has passed are finished at once.
+        while (_stash.TryTakeFirst(time => frontier.IsClosed || time.CompareTo(frontier.Time) <= 0, out var time, out var batches))
+        {
+            Core.Invariant.Check(!_isOpen || time.CompareTo(_open) >= 0, "times are taken in order");
+            if (_isOpen && !time.Equals(_open))
+                Complete();
+            _isOpen = true;
+            _open = time;
+            foreach (var batch in batches)
+            {
+                Fold(batch);
+                batch.Release();
+            }
+
+            Finish(frontier);
+        }
+
+        Flush();
+        var least = _stash.Least;
+        if (_isOpen)
+            least = Stamp.Min(least, _open.ToStamp());
+        SetHold(least.IsClosed ? null : least);
+    }
+
+    public override void Dispose()
+    {
+        Table.Dispose();
+        _stash.Dispose();
+        SlabPool.Return(_scratch, _scratchCapacity);
+        SlabPool.Return(_touched, _touchedCapacity);
+        _touched = null;
+    }
+
+    /// <summary>Emits the differences of the touched keys at <paramref name="time"/>.</summary>
+    protected abstract void Emit(TTime time);
+
+    /// <summary>Sends what is buffered.</summary>
+    protected abstract void Flush();
+
+    /// <summary>A touched key's record, and its accumulator before the time.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    protected int Touched(int index, out byte* before)
+    {
+        var entry = _touched + ((long)index * TouchedStride);
+        before = entry + 8;
+        return *(int*)entry;
+    }
+
+    private void Finish(Frontier<TTime> frontier)
+    {
+        if (_isOpen && frontier.HasPassed(_open))
+            Complete();
+    }
+
+    private void Complete()
+    {
+        Emit(_open);
+        for (var i = 0; i < TouchedCount; i++)
+        {
+            var number = Touched(i, out _);
+            // A count of zero is not enough: a retraction that came before its insert leaves a sum to be kept.
+            if (!new ReadOnlySpan<byte>(Table.Accumulator(number), Table.AccumulatorBytes).ContainsAnyExcept((byte)0))
+                Table.Remove(number);
+            else
+                Table.Mark(number) = 0;
+        }
+
+        if (_touchedCapacity > 1 << 20)
+        {
+            SlabPool.Return(_touched, _touchedCapacity);
+            _touched = null;
+            _touchedCapacity = 0;
+        }
+
+        TouchedCount = 0;
+        _isOpen = false;
+        Table.CollectKeys();
+    }
+
+    private void Fold(UpdateBatch<TTime> batch)
+    {
+        for (var from = 0; from < batch.Count; from += KernelIo.Capacity)
+            Fold(batch, from, Math.Min(KernelIo.Capacity, batch.Count - from));
+    }
+
+    private void Fold(UpdateBatch<TTime> batch, int from, int count)
+    {
+        Table.Reserve(count);
+        var hashes = batch.Hashes + from;
+        batch.Rows.CopyAddresses(from, count, _values);
+        if (_keysStored)
+            batch.Keys.CopyAddresses(from, count, _keys);
+        for (var i = 0; i < Math.Min(count, 2 * Ahead); i++)
+            Table.Prefetch(hashes[i]);
+        for (var i = 0; i < Math.Min(count, Ahead); i++)
+            Table.PrefetchRecord(hashes[i]);
+        for (var i = 0; i < count; i++)
+        {
+            if (i + (2 * Ahead) < count)
+                Table.Prefetch(hashes[i + (2 * Ahead)]);
+            if (i + Ahead < count)
+                Table.PrefetchRecord(hashes[i + Ahead]);
+            int number;
+            if (_keysStored)
+            {
+                number = Table.FindOrAdd(hashes[i], (byte*)_keys[i], batch.Keys.Length(from + i));
+            }
+            else
+            {
+                _keyScratch[i] = RowHash.Unmix(hashes[i]);
+                _keys[i] = (nint)(_keyScratch + i);
+                number = Table.FindOrAdd(hashes[i], null, 0);
+            }
+
+            _numbers[i] = number;
+            ref var mark = ref Table.Mark(number);
+            if (mark == 0)
+            {
+                Touch(number);
+                mark = TouchedCount;
+            }
+
+            _diffs[i] = batch.DiffAt(from + i);
+        }
+
+        // After all are found: the first page of records may have moved meanwhile.
+        for (var i = 0; i < count; i++)
+            _accumulators[i] = (nint)Table.Accumulator(_numbers[i]);
+        _accumulate(_keys, _values, _diffs, _accumulators, count);
+    }
+
+    private void Touch(int number)
+    {
+        var needed = (long)(TouchedCount + 1) * TouchedStride;
+        if (needed > _touchedCapacity)
+            _touched = SlabPool.Resize(_touched, ref _touchedCapacity, (long)TouchedCount * TouchedStride, Math.Max(needed, _touchedCapacity * 2));
+        var entry = _touched + ((long)TouchedCount * TouchedStride);
+        *(long*)entry = number;
+        Unsafe.CopyBlockUnaligned(entry + 8, Table.Accumulator(number), (uint)Table.AccumulatorBytes);
+        TouchedCount++;
+    }
+}

@@ -1,0 +1,130 @@
+using System.Diagnostics;
+using Materialize.Core;
+using Materialize.Dataflow.Progress;
+
+namespace Materialize.Dataflow.Runtime;
+
+/// <summary>
+/// A synchronous state machine at one worker. <see cref="Run"/> is called when a message waits, when the frontier of an input moved (if
+/// <see cref="FollowsFrontier"/>), or after <see cref="Activate"/>.
+/// </summary>
+/// <remarks>
+/// An operator may send at times at or after its hold, or at or after those of the messages that it takes during the same run; or it may set a hold there for later. Its output
+/// frontier is the least of its hold and its inputs' frontiers. Holds of all workers' copies start equal (<see cref="InitialHold"/>).
+/// </remarks>
+internal abstract class Operator
+{
+    private Stamp _entitled = Stamp.Closed;
+
+    protected Operator(DataflowGraph graph, string name)
+    {
+        Graph = graph;
+        Name = name;
+        Index = graph.Add(this);
+        HoldPlace = graph.Tracker.NewPlace(this);
+    }
+
+    public DataflowGraph Graph { get; }
+
+    public string Name { get; }
+
+    /// <summary>Position in topological order.</summary>
+    public int Index { get; }
+
+    public Place HoldPlace { get; }
+
+    public List<InputPort> Inputs { get; } = [];
+
+    public List<OutputPort> Outputs { get; } = [];
+
+    /// <summary>This worker's hold; null is none.</summary>
+    public Stamp? Hold { get; private set; }
+
+    public Stamp OutputFrontier { get; set; } = new(0, 0);
+
+    public virtual bool FollowsFrontier => true;
+
+    /// <summary>How times change between this operator's inputs and its outputs.</summary>
+    public virtual EdgeKind TimeEffect => EdgeKind.Plain;
+
+    public long RowsIn { get; set; }
+
+    public long RowsOut { get; set; }
+
+    public long Runs { get; set; }
+
+    public long ElapsedTicks { get; set; }
+
+    /// <summary>Native bytes of state, for introspection.</summary>
+    public virtual long StateBytes => 0;
+
+    public abstract void Run();
+
+    /// <summary>Frees state; the dataflow is being dropped.</summary>
+    public virtual void Dispose()
+    {
+    }
+
+    /// <summary>Asks for another run.</summary>
+    public void Activate() => Graph.Activate(Index);
+
+    /// <summary>Asks for another run, once this worker may make more data.</summary>
+    protected void ActivateWithCredit()
+    {
+        if (Graph.Worker.IsCongested)
+            Graph.Worker.WaitForCredit(this);
+        else
+            Activate();
+    }
+
+    /// <summary>The hold with which the operator starts, the same at all workers; while building only.</summary>
+    protected void InitialHold(Stamp stamp) => Hold = stamp;
+
+    /// <summary>Moves this worker's hold; null gives it up. Not before what the operator may send at now.</summary>
+    public void SetHold(Stamp? hold)
+    {
+        if (hold is { IsClosed: true })
+            hold = null;
+        if (hold == Hold)
+            return;
+        if (hold is { } h)
+        {
+            CheckMaySend(h);
+            HoldPlace.Add(h, 1);
+        }
+
+        if (Hold is { } old)
+            HoldPlace.Add(old, -1);
+        Hold = hold;
+    }
+
+    /// <summary>
+    /// Only what this run took, or held when it began, entitles to send. Checked on every message: a frontier that passed a time too early makes
+    /// wrong answers far away.
+    /// </summary>
+    public void CheckMaySend(Stamp stamp)
+    {
+        if (stamp >= _entitled || (Hold is { } h && h <= stamp))
+            return;
+        Invariant.Check(false, $"{Name} sends at {stamp} and may only from {_entitled}");
+    }
+
+    /// <summary>A message at <paramref name="stamp"/> was taken by this run.</summary>
+    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, TimeEffect == EdgeKind.Plain ? stamp : Tracker.Through(this, stamp));
+
+    internal void RunOnce(bool account)
+    {
+        _entitled = Hold ?? Stamp.Closed;
+        Runs++;
+        if (account)
+        {
+            var start = Stopwatch.GetTimestamp();
+            Run();
+            ElapsedTicks += Stopwatch.GetTimestamp() - start;
+        }
+        else
+        {
+            Run();
+        }
+    }
+}

@@ -1,0 +1,159 @@
+using Materialize.Dataflow.Progress;
+
+namespace Materialize.Dataflow.Runtime;
+
+/// <summary>Where messages wait for an operator at this worker, and what may still come there.</summary>
+internal abstract class InputPort
+{
+    protected InputPort(Operator owner)
+    {
+        Owner = owner;
+        MessagePlace = owner.Graph.Tracker.NewPlace(owner);
+        owner.Inputs.Add(this);
+    }
+
+    public Operator Owner { get; }
+
+    public Place MessagePlace { get; }
+
+    public List<OutputPort> Sources { get; } = [];
+
+    /// <summary>The least time that may still come, messages already waiting included.</summary>
+    public Stamp FrontierStamp { get; set; } = new(0, 0);
+
+    public bool FrontierKnown { get; set; }
+
+    public abstract bool IsEmpty { get; }
+
+    /// <summary>Takes over a reference to a message that was counted by its sender.</summary>
+    public abstract void Receive(IMessage message);
+
+    public abstract void DropMessages();
+
+    /// <summary>Reads a message from a peer process.</summary>
+    public abstract IMessage Decode(ReadOnlySpan<byte> bytes);
+}
+
+/// <summary>An input for messages of one kind.</summary>
+internal sealed class InputPort<TMessage> : InputPort where TMessage : class, IMessage
+{
+    private readonly Queue<TMessage> _queue = new();
+    private readonly MessageDecoder<TMessage>? _decode;
+
+    public InputPort(Operator owner, MessageDecoder<TMessage>? decode = null)
+        : base(owner)
+    {
+        _decode = decode;
+    }
+
+    public override bool IsEmpty => _queue.Count == 0;
+
+    public int Waiting => _queue.Count;
+
+    public void Connect(OutputPort<TMessage> source)
+    {
+        source.Targets.Add(this);
+        source.TargetPorts.Add(this);
+        Sources.Add(source);
+    }
+
+    /// <summary>The next message; the caller takes over the reference, and from here until the end of its run may send at the message's times.</summary>
+    public bool TryTake(out TMessage message)
+    {
+        if (!_queue.TryDequeue(out message!))
+            return false;
+        var stamp = message.MinStamp;
+        MessagePlace.Add(stamp, -1);
+        Owner.NoteTaken(stamp);
+        Owner.RowsIn += message.Updates;
+        return true;
+    }
+
+    public bool TryPeek(out TMessage message) => _queue.TryPeek(out message!);
+
+    public override void Receive(IMessage message)
+    {
+        _queue.Enqueue((TMessage)message);
+        Owner.Activate();
+    }
+
+    public override void DropMessages()
+    {
+        while (_queue.TryDequeue(out var message))
+            message.Release();
+    }
+
+    public override IMessage Decode(ReadOnlySpan<byte> bytes) =>
+        _decode is null ? throw new InvalidOperationException($"{Owner.Name} takes no messages from other processes") : _decode(bytes);
+}
+
+internal delegate TMessage MessageDecoder<out TMessage>(ReadOnlySpan<byte> bytes);
+
+/// <summary>Where an operator sends; knows who listens.</summary>
+internal abstract class OutputPort
+{
+    protected OutputPort(Operator owner)
+    {
+        Owner = owner;
+        owner.Outputs.Add(this);
+    }
+
+    public Operator Owner { get; }
+
+    public List<InputPort> TargetPorts { get; } = [];
+}
+
+/// <summary>An output of messages of one kind.</summary>
+internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) where TMessage : class, IMessage
+{
+    public List<InputPort<TMessage>> Targets { get; } = [];
+
+    /// <summary>Sends to the listeners at this worker. Takes over the caller's reference; null is nothing.</summary>
+    public void Send(TMessage? message)
+    {
+        if (message is null)
+            return;
+        Owner.RowsOut += message.Updates;
+        Owner.CheckMaySend(message.MinStamp);
+        for (var i = 1; i < Targets.Count; i++)
+            message.AddReference();
+        if (Targets.Count == 0)
+        {
+            message.Release();
+            return;
+        }
+
+        var stamp = message.MinStamp;
+        foreach (var target in Targets)
+        {
+            target.MessagePlace.Add(stamp, 1);
+            target.Receive(message);
+        }
+    }
+
+    /// <summary>Sends to the listeners at worker <paramref name="peer"/>.</summary>
+    public void SendTo(int peer, TMessage? message)
+    {
+        if (message is null)
+            return;
+        var worker = Owner.Graph.Worker;
+        if (peer == worker.Index)
+        {
+            Send(message);
+            return;
+        }
+
+        Owner.RowsOut += message.Updates;
+        Owner.CheckMaySend(message.MinStamp);
+        var stamp = message.MinStamp;
+        for (var i = 1; i < Targets.Count; i++)
+            message.AddReference();
+        if (Targets.Count == 0)
+            message.Release();
+        foreach (var target in Targets)
+        {
+            target.MessagePlace.Add(stamp, 1);
+            worker.SendData(peer, Owner.Graph.Id, target.MessagePlace.Id, message);
+        }
+    }
+}

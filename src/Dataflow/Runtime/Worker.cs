@@ -1,0 +1,339 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Materialize.Core;
+using Materialize.Dataflow.Traces;
+
+namespace Materialize.Dataflow.Runtime;
+
+/// <summary>
+/// One thread's share of all dataflows. Everything it owns is touched by its thread only; others reach it through <see cref="Post"/>
+/// and through its inbox.
+/// </summary>
+/// <remarks>
+/// A test or a simulator may own the thread itself: call <see cref="Step"/> until it returns false. All workers of a group build the same dataflows in
+/// the same order; messages for a dataflow that this worker has yet to build wait.
+/// </remarks>
+public sealed class Worker
+{
+    private readonly ConcurrentQueue<InboxItem> _inbox = new();
+    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly List<DataflowGraph> _ready = [];
+    private readonly List<DataflowGraph> _running = [];
+    private readonly Dictionary<int, DataflowGraph> _dataflows = [];
+    private readonly Dictionary<int, List<InboxItem>> _early = [];
+    private readonly List<IMaintained> _maintained = [];
+    private int _nextDataflow;
+    private int _parked;
+
+    internal Worker(IWorkerLinks links, int index, int peers)
+    {
+        Links = links;
+        Index = index;
+        Peers = peers;
+    }
+
+    /// <summary>Number of this worker among all of all processes.</summary>
+    public int Index { get; }
+
+    /// <summary>Workers of all processes.</summary>
+    public int Peers { get; }
+
+    /// <summary>Whether operators' run times are taken; some 50 ns a run.</summary>
+    public bool Accounting { get; set; }
+
+    public IReadOnlyCollection<DataflowGraph> Dataflows => _dataflows.Values;
+
+    internal IWorkerLinks Links { get; }
+
+    /// <summary>Runs <paramref name="action"/> on the worker's thread, in the order of posting. Any thread.</summary>
+    public void Post(Action<Worker> action) => Deliver(new InboxItem.Work(action));
+
+    /// <summary>Builds this worker's copy of the next dataflow and starts it. Worker thread only.</summary>
+    /// <param name="build">Adds operators to the scope; must do the same at all workers.</param>
+    public DataflowGraph BuildDataflow(string name, Action<Scope<Time>> build)
+    {
+        var graph = new DataflowGraph(this, _nextDataflow++, name);
+        build(new Scope<Time>(graph));
+        _dataflows.Add(graph.Id, graph);
+        graph.Start();
+        if (graph.IsActive)
+            NoteActive(graph);
+        if (_early.Remove(graph.Id, out var early))
+        {
+            foreach (var item in early)
+                Handle(item);
+        }
+
+        return graph;
+    }
+
+    /// <summary>
+    /// Takes what came in and gives each active dataflow one pass; with nothing else to do, some upkeep of traces. Never blocks.
+    /// </summary>
+    /// <returns>Whether anything was done; when false, nothing will be until something comes in.</returns>
+    public bool Step()
+    {
+        var any = TakeInbox();
+        if (_ready.Count > 0)
+        {
+            any = true;
+            _running.AddRange(_ready);
+            _ready.Clear();
+            foreach (var graph in _running)
+            {
+                graph.IsScheduled = false;
+                if (!graph.IsDropped)
+                    graph.RunPass();
+                if (graph.IsActive)
+                    NoteActive(graph);
+            }
+
+            _running.Clear();
+        }
+
+        return any || Maintain();
+    }
+
+    /// <summary>Steps until nothing is left to do at this worker, or <paramref name="until"/> holds.</summary>
+    public void StepWhileBusy(Func<bool>? until = null)
+    {
+        while (until?.Invoke() != true && Step())
+        {
+        }
+    }
+
+    /// <summary>Waits for something to come in, at most <paramref name="timeout"/>. Worker thread only.</summary>
+    public void Park(TimeSpan timeout)
+    {
+        if (!_inbox.IsEmpty)
+            return;
+
+        // A hand-off costs half a microsecond while spinning and thirty once parked.
+        var start = Stopwatch.GetTimestamp();
+        var spins = default(SpinWait);
+        while (Stopwatch.GetElapsedTime(start).TotalMicroseconds < 30)
+        {
+            if (!_inbox.IsEmpty)
+                return;
+            spins.SpinOnce(sleep1Threshold: -1);
+        }
+
+        Volatile.Write(ref _parked, 1);
+        Interlocked.MemoryBarrier(); // announce, then look again: a sender enqueues, then looks for the announcement
+        if (_inbox.IsEmpty)
+            _wake.Wait(timeout);
+        Volatile.Write(ref _parked, 0);
+    }
+
+    /// <summary>The loop of a worker's thread.</summary>
+    public void Run(CancellationToken cancel)
+    {
+        while (!cancel.IsCancellationRequested)
+        {
+            if (!Step())
+                Park(TimeSpan.FromSeconds(1));
+        }
+    }
+
+    /// <summary>Adds to the inbox and wakes the worker. Any thread.</summary>
+    internal void Deliver(InboxItem item)
+    {
+        _inbox.Enqueue(item);
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _parked) == 1 && Interlocked.Exchange(ref _parked, 0) == 1)
+            _wake.Release();
+    }
+
+    internal void BroadcastProgress(int dataflow, (int Place, Stamp Stamp, long Count)[] changes) =>
+        Links.BroadcastProgress(Index, dataflow, changes);
+
+    internal void SendData(int peer, int dataflow, int place, IMessage message) => Links.SendData(Index, peer, dataflow, place, message);
+
+    // Back-pressure. What this worker sent and no inbox has handed on yet is counted, in bytes; operators that make much from little (joins, flat maps, reads of arrangements) put their work off while it is over the
+    // limit. Operators that pass on what they get never wait: so a receiver can always empty its inbox, and every wait ends.
+    private const long CreditBytes = 64L << 20;
+    private readonly List<Operator> _waitingForCredit = [];
+    private long _outstanding;
+    private int _waiting;
+
+    /// <summary>Whether operators should put off making more data.</summary>
+    internal bool IsCongested => Volatile.Read(ref _outstanding) > CreditBytes;
+
+    internal void UseCredit(long bytes) => Interlocked.Add(ref _outstanding, bytes);
+
+    /// <summary>Any thread.</summary>
+    internal void ReturnCredit(long bytes)
+    {
+        var left = Interlocked.Add(ref _outstanding, -bytes);
+        if (left <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+            Deliver(new InboxItem.Resume());
+    }
+
+    /// <summary>Activates <paramref name="op"/> when there is credit again.</summary>
+    internal void WaitForCredit(Operator op)
+    {
+        if (!_waitingForCredit.Contains(op))
+            _waitingForCredit.Add(op);
+        Interlocked.Exchange(ref _waiting, 1);
+
+        // Credit may have come back just before we announced that we wait.
+        if (Volatile.Read(ref _outstanding) <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+            Deliver(new InboxItem.Resume());
+    }
+
+    internal void NoteActive(DataflowGraph graph)
+    {
+        if (graph.IsScheduled)
+            return;
+        graph.IsScheduled = true;
+        _ready.Add(graph);
+    }
+
+    internal void Forget(DataflowGraph graph)
+    {
+        _dataflows.Remove(graph.Id);
+        _ready.Remove(graph);
+    }
+
+    internal void AddMaintained(IMaintained trace)
+    {
+        if (!_maintained.Contains(trace))
+            _maintained.Add(trace);
+    }
+
+    private bool TakeInbox()
+    {
+        var any = false;
+        // What comes in while we work waits for the next step, so that a busy sender cannot starve the operators.
+        for (var left = _inbox.Count; left > 0 && _inbox.TryDequeue(out var item); left--)
+        {
+            any = true;
+            Handle(item);
+        }
+
+        if (any)
+        {
+            foreach (var graph in _touched)
+            {
+                if (!graph.IsDropped)
+                    graph.Tracker.Propagate();
+            }
+
+            _touched.Clear();
+        }
+
+        return any;
+    }
+
+    private readonly HashSet<DataflowGraph> _touched = [];
+
+    private void Handle(InboxItem item)
+    {
+        switch (item)
+        {
+            case InboxItem.Work work:
+                work.Action(this);
+                break;
+            case InboxItem.ToDataflow to when _dataflows.TryGetValue(to.Dataflow, out var graph):
+                if (to is InboxItem.Progress progress)
+                {
+                    graph.ApplyProgress(progress.Changes);
+                    _touched.Add(graph);
+                }
+                else if (to is InboxItem.Data data)
+                {
+                    data.From.ReturnCredit(data.Message.Bytes);
+                    InputAt(graph, data.Place).Receive(data.Message);
+                }
+                else if (to is InboxItem.Encoded encoded)
+                {
+                    Links.ReturnRemoteCredit(encoded.From, encoded.Bytes.Length);
+                    var port = InputAt(graph, encoded.Place);
+                    port.Receive(port.Decode(encoded.Bytes));
+                }
+
+                break;
+            case InboxItem.ToDataflow early when early.Dataflow >= _nextDataflow:
+                if (!_early.TryGetValue(early.Dataflow, out var list))
+                    _early.Add(early.Dataflow, list = []);
+                list.Add(early);
+                break;
+            case InboxItem.Data late: // its dataflow was dropped here
+                late.From.ReturnCredit(late.Message.Bytes);
+                late.Message.Release();
+                break;
+            case InboxItem.Encoded late:
+                Links.ReturnRemoteCredit(late.From, late.Bytes.Length);
+                break;
+            case InboxItem.Resume:
+                foreach (var op in _waitingForCredit)
+                    op.Activate();
+                _waitingForCredit.Clear();
+                break;
+        }
+    }
+
+    private static InputPort InputAt(DataflowGraph graph, int place)
+    {
+        foreach (var input in graph.Tracker[place].Owner.Inputs)
+        {
+            if (input.MessagePlace.Id == place)
+                return input;
+        }
+
+        throw new InvariantViolationException($"no input at place {place} of dataflow {graph.Id}");
+    }
+
+    private bool Maintain()
+    {
+        for (var i = _maintained.Count - 1; i >= 0; i--)
+        {
+            if (_maintained[i].Maintain(100_000))
+                return true;
+            _maintained.RemoveAt(i);
+        }
+
+        return false;
+    }
+}
+
+/// <summary>Something with work to do while its worker is idle.</summary>
+internal interface IMaintained
+{
+    /// <summary>Does about <paramref name="fuel"/> rows of work; whether any was left to do.</summary>
+    bool Maintain(long fuel);
+}
+
+/// <summary>How workers reach each other.</summary>
+internal interface IWorkerLinks
+{
+    void BroadcastProgress(int from, int dataflow, (int Place, Stamp Stamp, long Count)[] changes);
+
+    /// <summary>Takes over a reference to <paramref name="message"/>.</summary>
+    void SendData(int from, int to, int dataflow, int place, IMessage message);
+
+    /// <summary>Tells a worker of another process that its data was taken.</summary>
+    void ReturnRemoteCredit(int worker, long bytes);
+}
+
+/// <summary>What comes in from outside a worker's thread.</summary>
+internal abstract record InboxItem
+{
+    private InboxItem()
+    {
+    }
+
+    public sealed record Work(Action<Worker> Action) : InboxItem;
+
+    public abstract record ToDataflow(int Dataflow) : InboxItem;
+
+    public sealed record Progress(int Dataflow, (int Place, Stamp Stamp, long Count)[] Changes) : ToDataflow(Dataflow);
+
+    public sealed record Data(int Dataflow, int Place, IMessage Message, Worker From) : ToDataflow(Dataflow);
+
+    /// <summary>A message from another process's worker, decoded when its dataflow exists.</summary>
+    public sealed record Encoded(int Dataflow, int Place, byte[] Bytes, int From) : ToDataflow(Dataflow);
+
+    /// <summary>Credit came back to a worker that waited for it.</summary>
+    public sealed record Resume : InboxItem;
+}

@@ -1,0 +1,191 @@
+using System.Diagnostics;
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using Materialize.Core.Hashing;
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+
+namespace Materialize.Dataflow.Traces;
+
+/// <summary>
+/// An immutable batch of updates sorted by (hash(key), key, value, time), in columns of native memory, with a directory over the top bits of the hash.
+/// Reference-counted by its worker's thread alone.
+/// </summary>
+/// <remarks>
+/// Keys of at most 8 fixed bytes are not stored: the hash is a bijection of them. Times collapse to one when all agree, diffs to +1; else diffs are int32, and
+/// int64 if one does not fit. <c>Directory[p]</c> is the first row whose hash has at least p as its top <see cref="DirectoryBits"/> bits; at one entry for four rows
+/// a seek is one or two cache misses (performance.md §1).
+/// </remarks>
+internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
+{
+    private int _references = 1;
+
+    public required int Count { get; init; }
+
+    public required ulong* Hashes { get; init; }
+
+    public required long HashesCapacity { get; init; }
+
+    /// <summary>Without memory when keys live in their hashes.</summary>
+    public required RowColumn Keys;
+
+    public required RowColumn Values;
+
+    public required TTime* Times { get; init; }
+
+    public required long TimesCapacity { get; init; }
+
+    public required TTime UniformTime { get; init; }
+
+    /// <summary>Totally least and greatest times.</summary>
+    public required TTime MinTime { get; init; }
+
+    public required TTime MaxTime { get; init; }
+
+    public required int* Diffs { get; init; }
+
+    public required long* WideDiffs { get; init; }
+
+    public required long DiffsCapacity { get; init; }
+
+    public required uint* Directory { get; init; }
+
+    public required long DirectoryCapacity { get; init; }
+
+    public required int DirectoryBits { get; init; }
+
+    /// <summary>Rows whose (key, value) is that of the row before: what compaction of times could add up.</summary>
+    public required int RepeatedRows { get; init; }
+
+    public bool KeysStored => !RowHash.IsBijective(Keys.Shape);
+
+    public long Bytes => HashesCapacity + Keys.Capacity + Values.Capacity + TimesCapacity + DiffsCapacity + DirectoryCapacity;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public TTime TimeAt(int row) => Times == null ? UniformTime : Times[row];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public long DiffAt(int row) => Diffs != null ? Diffs[row] : WideDiffs != null ? WideDiffs[row] : 1;
+
+    public void AddReference() => _references++;
+
+    public void Release()
+    {
+        Debug.Assert(_references > 0, "released more often than referenced");
+        if (--_references > 0)
+            return;
+        SlabPool.Return(Hashes, HashesCapacity);
+        Keys.Free();
+        Values.Free();
+        SlabPool.Return(Times, TimesCapacity);
+        SlabPool.Return(Diffs != null ? Diffs : WideDiffs, DiffsCapacity);
+        SlabPool.Return(Directory, DirectoryCapacity);
+    }
+
+    /// <summary>The first row whose hash is at least <paramref name="hash"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Seek(ulong hash)
+    {
+        var p = hash >> 1 >> (63 - DirectoryBits); // not hash >> (64 - bits): a shift by 64 is a shift by 0
+        var low = (int)Directory[p];
+        var high = (int)Directory[p + 1];
+        if (high - low > 32)
+            return SeekFar(hash, low, high);
+        while (low < high && Hashes[low] < hash)
+            low++;
+        return low;
+    }
+
+    /// <summary>The rows of a key, [from, to).</summary>
+    public bool Find(ulong hash, byte* key, int keyLength, out int from, out int to)
+    {
+        from = Seek(hash);
+        if (from == Count || Hashes[from] != hash)
+        {
+            to = from;
+            return false;
+        }
+
+        if (KeysStored)
+            return FindStored(hash, key, keyLength, ref from, out to);
+        to = EndOfHash(from);
+        return true;
+    }
+
+    /// <summary>The first row after <paramref name="from"/> with another hash.</summary>
+    public int EndOfHash(int from)
+    {
+        var hash = Hashes[from];
+        var to = from + 1;
+        var near = Math.Min(Count, to + 16);
+        while (to < near && Hashes[to] == hash)
+            to++;
+        if (to < near || to == Count)
+            return to;
+        return hash == ulong.MaxValue ? Count : Gallop(to, hash + 1);
+    }
+
+    /// <summary>The first row after <paramref name="from"/> with another key.</summary>
+    public int EndOfKey(int from)
+    {
+        var to = EndOfHash(from);
+        if (!KeysStored || to == from + 1)
+            return to;
+        var key = Keys[from];
+        if (Keys[to - 1].SequenceEqual(key))
+            return to;
+        var end = from + 1; // two keys of equal hash: rare
+        while (Keys[end].SequenceEqual(key))
+            end++;
+        return end;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool KeyEquals(int row, byte* key, int keyLength) =>
+        Keys.Length(row) == keyLength && new ReadOnlySpan<byte>(Keys.Address(row), keyLength).SequenceEqual(new ReadOnlySpan<byte>(key, keyLength));
+
+    private bool FindStored(ulong hash, byte* key, int keyLength, ref int from, out int to)
+    {
+        // Within a hash, rows are grouped by key; nearly always there is one.
+        while (from < Count && Hashes[from] == hash)
+        {
+            to = EndOfKey(from);
+            if (KeyEquals(from, key, keyLength))
+                return true;
+            from = to;
+        }
+
+        to = from;
+        return false;
+    }
+
+    private int Gallop(int from, ulong hash)
+    {
+        var step = 16;
+        var low = from;
+        while (low + step < Count && Hashes[low + step] < hash)
+        {
+            low += step;
+            step *= 2;
+        }
+
+        return SeekFar(hash, low, Math.Min(Count, low + step));
+    }
+
+    private int SeekFar(ulong hash, int low, int high)
+    {
+        while (low < high)
+        {
+            var middle = low + ((high - low) >> 1);
+            if (Hashes[middle] < hash)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+
+        return low;
+    }
+
+    /// <summary>Directory bits for <paramref name="rows"/>: one entry for two to four rows.</summary>
+    public static int BitsFor(long rows) => rows <= 4 ? 0 : Math.Min(28, BitOperations.Log2((ulong)(rows - 1)) - 1);
+}

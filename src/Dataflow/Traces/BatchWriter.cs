@@ -1,0 +1,245 @@
+using System.Runtime.CompilerServices;
+using Materialize.Core.Hashing;
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+
+namespace Materialize.Dataflow.Traces;
+
+/// <summary>
+/// Writes a <see cref="Batch{TTime}"/> row by row in its order. Columns are allocated for an upper bound known beforehand (the sum of a merge's inputs), so that the
+/// inner loops check nothing; the slack is given back in the end. Columns of times and diffs appear when the first row needs them.
+/// </summary>
+internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
+{
+    private readonly RowShape _keyShape;
+    private readonly RowShape _valueShape;
+    private readonly long _rowsMax;
+    private long _hashesCapacity;
+    private long _keysCapacity;
+    private long _keyEndsCapacity;
+    private long _valuesCapacity;
+    private long _valueEndsCapacity;
+    private TTime* _times;
+    private long _timesCapacity;
+    private TTime _uniformTime;
+    private TTime _minTime;
+    private TTime _maxTime;
+    private int* _diffs;
+    private long* _wideDiffs;
+    private long _diffsCapacity;
+    private uint* _directory;
+    private long _directoryCapacity;
+    private readonly int _directoryBits;
+    private int _directoryNext;
+    private int _directoryRow;
+
+    /// <summary>The columns to be filled in by the emitter, at row <see cref="Count"/>.</summary>
+    public ulong* Hashes;
+    public byte* Keys;
+    public uint* KeyEnds;
+    public long KeyBytes;
+    public byte* Values;
+    public uint* ValueEnds;
+    public long ValueBytes;
+    public int Count;
+    public int RepeatedRows;
+
+    public BatchWriter(RowShape keyShape, RowShape valueShape, long rowsMax, long keyBytesMax, long valueBytesMax)
+    {
+        _keyShape = keyShape;
+        _valueShape = valueShape;
+        _rowsMax = Math.Max(1, rowsMax);
+        Hashes = (ulong*)Rent(_rowsMax * sizeof(ulong), out _hashesCapacity);
+        if (!RowHash.IsBijective(keyShape))
+        {
+            Keys = Rent(Math.Max(1, keyShape.IsFixed ? _rowsMax * keyShape.Width : keyBytesMax), out _keysCapacity);
+            if (!keyShape.IsFixed)
+                KeyEnds = (uint*)Rent(_rowsMax * sizeof(uint), out _keyEndsCapacity);
+        }
+
+        if (valueShape.Width != 0)
+        {
+            Values = Rent(Math.Max(1, valueShape.IsFixed ? _rowsMax * valueShape.Width : valueBytesMax), out _valuesCapacity);
+            if (!valueShape.IsFixed)
+                ValueEnds = (uint*)Rent(_rowsMax * sizeof(uint), out _valueEndsCapacity);
+        }
+
+        _directoryBits = Batch<TTime>.BitsFor(_rowsMax);
+        _directory = (uint*)Rent(((1L << _directoryBits) + 1) * sizeof(uint), out _directoryCapacity);
+    }
+
+    /// <summary>Time and diff of row <see cref="Count"/>, whose other columns are written; moves on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Commit(TTime time, long diff)
+    {
+        if (_times != null)
+            _times[Count] = time;
+        else if (!time.Equals(_uniformTime) || Count == 0)
+            NewTime(time);
+        if (_diffs != null && diff == (int)diff)
+            _diffs[Count] = (int)diff;
+        else if (diff != 1 || _wideDiffs != null)
+            NewDiff(diff);
+        Count++;
+    }
+
+    /// <summary>Extends the directory over the rows written since the last call, while they are in the cache.</summary>
+    public void ExtendDirectory()
+    {
+        var shift = 63 - _directoryBits;
+        var next = _directoryNext;
+        for (var row = _directoryRow; row < Count; row++)
+        {
+            var p = (int)(Hashes[row] >> 1 >> shift);
+            while (next <= p)
+                _directory[next++] = (uint)row;
+        }
+
+        _directoryNext = next;
+        _directoryRow = Count;
+    }
+
+    /// <summary>The batch, owned by the caller; null when it has no rows. The writer is spent.</summary>
+    public Batch<TTime>? Finish()
+    {
+        ExtendDirectory();
+        if (Count == 0)
+        {
+            Dispose();
+            return null;
+        }
+
+        for (var next = _directoryNext; next <= 1 << _directoryBits; next++)
+            _directory[next] = (uint)Count;
+        if (_times == null)
+        {
+            _minTime = _uniformTime;
+            _maxTime = _uniformTime;
+        }
+        else
+        {
+            _minTime = _times[0];
+            _maxTime = _times[0];
+            for (var i = 1; i < Count; i++)
+            {
+                if (_times[i].CompareTo(_minTime) < 0)
+                    _minTime = _times[i];
+                else if (_times[i].CompareTo(_maxTime) > 0)
+                    _maxTime = _times[i];
+            }
+        }
+
+        Hashes = (ulong*)Trim((byte*)Hashes, ref _hashesCapacity, (long)Count * sizeof(ulong));
+        Keys = Trim(Keys, ref _keysCapacity, KeyBytesUsed);
+        KeyEnds = (uint*)Trim((byte*)KeyEnds, ref _keyEndsCapacity, (long)Count * sizeof(uint));
+        Values = Trim(Values, ref _valuesCapacity, ValueBytesUsed);
+        ValueEnds = (uint*)Trim((byte*)ValueEnds, ref _valueEndsCapacity, (long)Count * sizeof(uint));
+        _times = (TTime*)Trim((byte*)_times, ref _timesCapacity, (long)Count * sizeof(TTime));
+        if (_diffs != null)
+            _diffs = (int*)Trim((byte*)_diffs, ref _diffsCapacity, (long)Count * sizeof(int));
+        else
+            _wideDiffs = (long*)Trim((byte*)_wideDiffs, ref _diffsCapacity, (long)Count * sizeof(long));
+        var batch = new Batch<TTime>
+        {
+            Count = Count,
+            Hashes = Hashes,
+            HashesCapacity = _hashesCapacity,
+            Keys = new RowColumn { Shape = _keyShape, Data = Keys, DataCapacity = _keysCapacity, Ends = KeyEnds, EndsCapacity = _keyEndsCapacity, Count = Count, Bytes = KeyBytesUsed },
+            Values = new RowColumn { Shape = _valueShape, Data = Values, DataCapacity = _valuesCapacity, Ends = ValueEnds, EndsCapacity = _valueEndsCapacity, Count = Count, Bytes = ValueBytesUsed },
+            Times = _times,
+            TimesCapacity = _timesCapacity,
+            UniformTime = _uniformTime,
+            MinTime = _minTime,
+            MaxTime = _maxTime,
+            Diffs = _diffs,
+            WideDiffs = _wideDiffs,
+            DiffsCapacity = _diffsCapacity,
+            Directory = _directory,
+            DirectoryCapacity = _directoryCapacity,
+            DirectoryBits = _directoryBits,
+            RepeatedRows = RepeatedRows,
+        };
+        Forget();
+        return batch;
+    }
+
+    /// <summary>Frees what was written.</summary>
+    public void Dispose()
+    {
+        SlabPool.Return(Hashes, _hashesCapacity);
+        SlabPool.Return(Keys, _keysCapacity);
+        SlabPool.Return(KeyEnds, _keyEndsCapacity);
+        SlabPool.Return(Values, _valuesCapacity);
+        SlabPool.Return(ValueEnds, _valueEndsCapacity);
+        SlabPool.Return(_times, _timesCapacity);
+        SlabPool.Return(_diffs != null ? _diffs : _wideDiffs, _diffsCapacity);
+        SlabPool.Return(_directory, _directoryCapacity);
+        Forget();
+    }
+
+    private long KeyBytesUsed => Keys == null ? 0 : _keyShape.IsFixed ? (long)Count * _keyShape.Width : KeyBytes;
+
+    private long ValueBytesUsed => _valueShape.IsFixed ? (long)Count * _valueShape.Width : ValueBytes;
+
+    private static byte* Rent(long bytes, out long capacity)
+    {
+        capacity = SlabPool.CapacityFor(bytes);
+        return SlabPool.Rent(capacity);
+    }
+
+    private static byte* Trim(byte* column, ref long capacity, long used) =>
+        column == null || SlabPool.CapacityFor(used) == capacity ? column : SlabPool.Resize(column, ref capacity, used, used);
+
+    private void Forget()
+    {
+        Hashes = null;
+        Keys = null;
+        KeyEnds = null;
+        Values = null;
+        ValueEnds = null;
+        _times = null;
+        _diffs = null;
+        _wideDiffs = null;
+        _directory = null;
+        _hashesCapacity = _keysCapacity = _keyEndsCapacity = _valuesCapacity = _valueEndsCapacity = 0;
+        _timesCapacity = _diffsCapacity = _directoryCapacity = 0;
+    }
+
+    private void NewTime(TTime time)
+    {
+        if (Count == 0)
+        {
+            _uniformTime = time;
+            return;
+        }
+
+        _times = (TTime*)Rent(_rowsMax * sizeof(TTime), out _timesCapacity);
+        new Span<TTime>(_times, Count).Fill(_uniformTime);
+        _times[Count] = time;
+    }
+
+    private void NewDiff(long diff)
+    {
+        if (_wideDiffs != null)
+        {
+            _wideDiffs[Count] = diff;
+        }
+        else if (diff != (int)diff)
+        {
+            var wide = (long*)Rent(_rowsMax * sizeof(long), out var capacity);
+            for (var i = 0; i < Count; i++)
+                wide[i] = _diffs == null ? 1 : _diffs[i];
+            SlabPool.Return(_diffs, _diffsCapacity);
+            _diffs = null;
+            _wideDiffs = wide;
+            _diffsCapacity = capacity;
+            wide[Count] = diff;
+        }
+        else
+        {
+            _diffs = (int*)Rent(_rowsMax * sizeof(int), out _diffsCapacity);
+            new Span<int>(_diffs, Count).Fill(1);
+            _diffs[Count] = (int)diff;
+        }
+    }
+}

@@ -1,0 +1,437 @@
+using System.Runtime.CompilerServices;
+using Materialize.Core.Hashing;
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+
+namespace Materialize.Dataflow.Traces;
+
+/// <summary>
+/// Writes sorted windows to a batch: the one place where equal updates are added up and times compacted. One per (key class, value class), see <see cref="Emitters"/>.
+/// </summary>
+internal abstract unsafe class Emitter<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
+{
+    /// <summary>Times are joined with this one.</summary>
+    public TTime Since = TTime.Minimum;
+
+    /// <summary>When set, updates whose time is not at or before <see cref="AsOf"/> are left out and the others moved to it.</summary>
+    public bool HasAsOf;
+
+    public TTime AsOf;
+
+    /// <summary>When not 0, only updates totally before <see cref="Bound"/> (−1) or not before it (1) are kept.</summary>
+    public int BoundSide;
+
+    public TTime Bound;
+
+    /// <summary>Appends a window in the order of its entries, which is by hash; puts each run of equal hashes in order.</summary>
+    public abstract void Emit(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output);
+
+    /// <summary>
+    /// Merges sources that are each in full order by walking them: for windows that no bucket can split, a hot key. Stops after about
+    /// <paramref name="rowsMax"/> rows read, between two (key, value) pairs; positions are advanced. Returns the rows read.
+    /// </summary>
+    public abstract long Walk(RowSource<TTime>* sources, int count, long rowsMax, BatchWriter<TTime> output);
+
+    public abstract void Dispose();
+}
+
+/// <summary>Chooses the emitter for a pair of shapes.</summary>
+internal static class Emitters
+{
+    public static Emitter<TTime> For<TTime>(RowShape keys, RowShape values) where TTime : unmanaged, ITime<TTime> =>
+        RowHash.IsBijective(keys) ? ForValues<TTime, NoBytes>(keys, values)
+        : keys.Width == 16 ? ForValues<TTime, Bytes16>(keys, values)
+        : keys.IsFixed && keys.Width % 8 == 0 ? ForValues<TTime, BytesWords>(keys, values)
+        : keys.IsFixed ? ForValues<TTime, BytesFixed>(keys, values)
+        : ForValues<TTime, BytesVariable>(keys, values);
+
+    private static Emitter<TTime> ForValues<TTime, TKey>(RowShape keys, RowShape values)
+        where TTime : unmanaged, ITime<TTime>
+        where TKey : struct, IBytesClass => values.Width switch
+        {
+            0 => new Emitter<TTime, TKey, NoBytes>(keys.Width, 0),
+            8 => new Emitter<TTime, TKey, Bytes8>(keys.Width, 8),
+            16 => new Emitter<TTime, TKey, Bytes16>(keys.Width, 16),
+            > 0 when values.Width % 8 == 0 => new Emitter<TTime, TKey, BytesWords>(keys.Width, values.Width),
+            > 0 => new Emitter<TTime, TKey, BytesFixed>(keys.Width, values.Width),
+            _ => new Emitter<TTime, TKey, BytesVariable>(keys.Width, 0),
+        };
+}
+
+/// <summary>The emitter for one pair of width classes.</summary>
+/// <remarks>
+/// A row with a hash of its own is copied straight. A run of equal hashes is ordered by (key, value): keys are compared only if one differs from the first, values first by
+/// their leading word. Among equal (key, value), diffs of equal compacted times are added up, zeros dropped, the rest written in time order. So the output is in the batch order
+/// if windows come in hash order, whatever the order of the sources: the sum of multisets does not depend on it.
+/// </remarks>
+internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valueWidth) : Emitter<TTime>
+    where TTime : unmanaged, ITime<TTime>
+    where TKey : struct, IBytesClass
+    where TValue : struct, IBytesClass
+{
+    private struct Item
+    {
+        public ulong Word;
+        public byte* Value;
+        public byte* Key;
+        public int ValueLength;
+        public int KeyLength;
+        public long Diff;
+        public TTime Time;
+    }
+
+    private Item* _items;
+    private long _itemsCapacity;
+    private Item* _spare;
+    private long _spareCapacity;
+    private readonly List<(TTime Time, long Diff)> _times = [];
+
+    public override void Emit(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output)
+    {
+        var i = 0;
+        while (i < rows)
+        {
+            var hash = entries[i].Hash;
+            if (i + 1 == rows || entries[i + 1].Hash != hash)
+            {
+                EmitSingle(sources, entries[i], output);
+                i++;
+                continue;
+            }
+
+            var end = i + 2;
+            while (end < rows && entries[end].Hash == hash)
+                end++;
+            EmitRun(sources, entries + i, end - i, output);
+            i = end;
+        }
+
+        output.ExtendDirectory();
+    }
+
+    public override long Walk(RowSource<TTime>* sources, int count, long rowsMax, BatchWriter<TTime> output)
+    {
+        var read = 0L;
+        while (read < rowsMax)
+        {
+            var best = -1;
+            for (var s = 0; s < count; s++)
+            {
+                if (sources[s].Position < sources[s].End && (best < 0 || CompareHeads(sources, s, best) < 0))
+                    best = s;
+            }
+
+            if (best < 0)
+                break;
+            var hash = sources[best].Hashes[sources[best].Position];
+            var key = TKey.At(sources[best].Keys, sources[best].KeyEnds, keyWidth, sources[best].Position, out var keyLength);
+            var value = TValue.At(sources[best].Values, sources[best].ValueEnds, valueWidth, sources[best].Position, out var valueLength);
+            _times.Clear();
+            for (var s = 0; s < count; s++)
+            {
+                ref var source = ref sources[s];
+                while (source.Position < source.End && source.Hashes[source.Position] == hash
+                    && SameRow(ref source, key, keyLength, value, valueLength))
+                {
+                    AddTime(source.TimeAt(source.Position), source.DiffAt(source.Position));
+                    source.Position++;
+                    read++;
+                }
+            }
+
+            WriteTimes(hash, key, keyLength, value, valueLength, output);
+        }
+
+        output.ExtendDirectory();
+        return read;
+    }
+
+    public override void Dispose()
+    {
+        SlabPool.Return(_items, _itemsCapacity);
+        SlabPool.Return(_spare, _spareCapacity);
+        _items = null;
+        _spare = null;
+        _itemsCapacity = 0;
+        _spareCapacity = 0;
+    }
+
+    private bool SameRow(ref RowSource<TTime> source, byte* key, int keyLength, byte* value, int valueLength)
+    {
+        var k = TKey.At(source.Keys, source.KeyEnds, keyWidth, source.Position, out var kl);
+        var v = TValue.At(source.Values, source.ValueEnds, valueWidth, source.Position, out var vl);
+        return TKey.Compare(k, kl, key, keyLength) == 0 && TValue.Compare(v, vl, value, valueLength) == 0;
+    }
+
+    private int CompareHeads(RowSource<TTime>* sources, int a, int b)
+    {
+        ref var x = ref sources[a];
+        ref var y = ref sources[b];
+        var order = x.Hashes[x.Position].CompareTo(y.Hashes[y.Position]);
+        if (order != 0)
+            return order;
+        if (!TKey.IsEmpty)
+        {
+            var xk = TKey.At(x.Keys, x.KeyEnds, keyWidth, x.Position, out var xkl);
+            var yk = TKey.At(y.Keys, y.KeyEnds, keyWidth, y.Position, out var ykl);
+            order = TKey.Compare(xk, xkl, yk, ykl);
+            if (order != 0)
+                return order;
+        }
+
+        var xv = TValue.At(x.Values, x.ValueEnds, valueWidth, x.Position, out var xvl);
+        var yv = TValue.At(y.Values, y.ValueEnds, valueWidth, y.Position, out var yvl);
+        return TValue.Compare(xv, xvl, yv, yvl);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void EmitSingle(RowSource<TTime>* sources, WindowEntry entry, BatchWriter<TTime> output)
+    {
+        ref var source = ref sources[entry.Ref >> 16];
+        var row = source.Position + (int)(entry.Ref & 0xFFFF);
+        var time = source.TimeAt(row);
+        var diff = source.DiffAt(row);
+        if (diff == 0 || !Compact(ref time))
+            return;
+        var key = TKey.At(source.Keys, source.KeyEnds, keyWidth, row, out var keyLength);
+        var value = TValue.At(source.Values, source.ValueEnds, valueWidth, row, out var valueLength);
+        Write(entry.Hash, key, keyLength, value, valueLength, time, diff, output);
+    }
+
+    private void EmitRun(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output)
+    {
+        if ((long)rows * sizeof(Item) > _itemsCapacity)
+            _items = (Item*)SlabPool.Resize((byte*)_items, ref _itemsCapacity, 0, (long)rows * sizeof(Item));
+        var items = _items;
+        var n = 0;
+        var keysDiffer = false;
+        for (var i = 0; i < rows; i++)
+        {
+            ref var source = ref sources[entries[i].Ref >> 16];
+            var row = source.Position + (int)(entries[i].Ref & 0xFFFF);
+            var item = items + n;
+            item->Time = source.TimeAt(row);
+            item->Diff = source.DiffAt(row);
+            if (item->Diff == 0 || !Compact(ref item->Time))
+                continue;
+            if (!TKey.IsEmpty)
+            {
+                item->Key = TKey.At(source.Keys, source.KeyEnds, keyWidth, row, out item->KeyLength);
+                keysDiffer |= n > 0 && TKey.Compare(item->Key, item->KeyLength, items->Key, items->KeyLength) != 0;
+            }
+
+            item->Value = TValue.At(source.Values, source.ValueEnds, valueWidth, row, out item->ValueLength);
+            item->Word = TValue.Word(item->Value, item->ValueLength);
+            n++;
+        }
+
+        if (!TValue.IsEmpty || keysDiffer)
+        {
+            if (n <= 24)
+                InsertionSort(items, n, keysDiffer);
+            else
+                items = MergeSort(items, n, keysDiffer);
+        }
+
+        var hash = entries->Hash;
+        for (var i = 0; i < n;)
+        {
+            var end = i + 1;
+            while (end < n && Compare(items + i, items + end, keysDiffer) == 0)
+                end++;
+            if (end == i + 1)
+            {
+                Write(hash, items[i].Key, items[i].KeyLength, items[i].Value, items[i].ValueLength, items[i].Time, items[i].Diff, output);
+            }
+            else
+            {
+                EmitEqual(hash, items + i, end - i, output);
+            }
+
+            i = end;
+        }
+    }
+
+    private void EmitEqual(ulong hash, Item* items, int n, BatchWriter<TTime> output)
+    {
+        var sum = items[0].Diff;
+        var sameTime = true;
+        for (var i = 1; i < n; i++)
+        {
+            sum += items[i].Diff;
+            sameTime &= items[i].Time.Equals(items[0].Time);
+        }
+
+        if (sameTime)
+        {
+            if (sum != 0)
+                Write(hash, items->Key, items->KeyLength, items->Value, items->ValueLength, items->Time, sum, output);
+            return;
+        }
+
+        _times.Clear();
+        for (var i = 0; i < n; i++)
+            _times.Add((items[i].Time, items[i].Diff));
+        WriteTimes(hash, items->Key, items->KeyLength, items->Value, items->ValueLength, output);
+    }
+
+    private void AddTime(TTime time, long diff)
+    {
+        if (!Compact(ref time))
+            return;
+        if (_times.Count > 0 && _times[^1].Time.Equals(time))
+            _times[^1] = (time, _times[^1].Diff + diff);
+        else
+            _times.Add((time, diff));
+    }
+
+    private void WriteTimes(ulong hash, byte* key, int keyLength, byte* value, int valueLength, BatchWriter<TTime> output)
+    {
+        if (_times.Count > 1)
+            _times.Sort(static (a, b) => a.Time.CompareTo(b.Time));
+        var written = 0;
+        for (var i = 0; i < _times.Count;)
+        {
+            var (time, sum) = _times[i];
+            for (i++; i < _times.Count && _times[i].Time.Equals(time); i++)
+                sum += _times[i].Diff;
+            if (sum == 0)
+                continue;
+            Write(hash, key, keyLength, value, valueLength, time, sum, output);
+            if (written++ > 0)
+                output.RepeatedRows++;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool Compact(ref TTime time)
+    {
+        if (HasAsOf)
+        {
+            if (!TTime.LessEqual(time, AsOf))
+                return false;
+            time = AsOf;
+            return true;
+        }
+
+        if (BoundSide != 0 && (time.CompareTo(Bound) < 0) != (BoundSide < 0))
+            return false;
+        time = TTime.Join(time, Since);
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Write(ulong hash, byte* key, int keyLength, byte* value, int valueLength, TTime time, long diff, BatchWriter<TTime> output)
+    {
+        var at = output.Count;
+        output.Hashes[at] = hash;
+        if (TKey.IsVariable)
+        {
+            TKey.Copy(output.Keys + output.KeyBytes, key, keyLength);
+            output.KeyBytes += keyLength;
+            output.KeyEnds[at] = (uint)output.KeyBytes;
+        }
+        else if (!TKey.IsEmpty)
+        {
+            TKey.Copy(output.Keys + ((long)at * keyLength), key, keyLength);
+        }
+
+        if (TValue.IsVariable)
+        {
+            TValue.Copy(output.Values + output.ValueBytes, value, valueLength);
+            output.ValueBytes += valueLength;
+            output.ValueEnds[at] = (uint)output.ValueBytes;
+        }
+        else if (!TValue.IsEmpty)
+        {
+            TValue.Copy(output.Values + ((long)at * valueLength), value, valueLength);
+        }
+
+        output.Commit(time, diff);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Compare(Item* a, Item* b, bool keysDiffer)
+    {
+        if (keysDiffer)
+        {
+            var order = TKey.Compare(a->Key, a->KeyLength, b->Key, b->KeyLength);
+            if (order != 0)
+                return order;
+        }
+
+        if (a->Word != b->Word)
+            return a->Word < b->Word ? -1 : 1;
+        return typeof(TValue) == typeof(Bytes8) ? 0 : TValue.Compare(a->Value, a->ValueLength, b->Value, b->ValueLength);
+    }
+
+    private static void InsertionSort(Item* items, int n, bool keysDiffer)
+    {
+        for (var i = 1; i < n; i++)
+        {
+            if (Compare(items + i - 1, items + i, keysDiffer) <= 0)
+                continue;
+            var moved = items[i];
+            var j = i;
+            do
+            {
+                items[j] = items[j - 1];
+                j--;
+            }
+            while (j > 0 && Compare(items + j - 1, &moved, keysDiffer) > 0);
+            items[j] = moved;
+        }
+    }
+
+    // Natural merge sort: sorted inputs of a merge arrive as a few ascending runs, one for each source.
+    private Item* MergeSort(Item* items, int n, bool keysDiffer)
+    {
+        if ((long)n * sizeof(Item) > _spareCapacity)
+            _spare = (Item*)SlabPool.Resize((byte*)_spare, ref _spareCapacity, 0, (long)n * sizeof(Item));
+        var from = items;
+        var to = _spare;
+        while (true)
+        {
+            var runs = 0;
+            var i = 0;
+            while (i < n)
+            {
+                var middle = EndOfRun(from, i, n, keysDiffer);
+                if (middle == n)
+                {
+                    Unsafe.CopyBlockUnaligned(to + i, from + i, (uint)((n - i) * sizeof(Item)));
+                    runs++;
+                    break;
+                }
+
+                var end = EndOfRun(from, middle, n, keysDiffer);
+                Merge(from, i, middle, end, to, keysDiffer);
+                runs++;
+                i = end;
+            }
+
+            var swapped = from;
+            from = to;
+            to = swapped;
+            if (runs <= 1)
+                return from;
+        }
+    }
+
+    private static int EndOfRun(Item* items, int i, int n, bool keysDiffer)
+    {
+        for (i++; i < n && Compare(items + i - 1, items + i, keysDiffer) <= 0; i++)
+        {
+        }
+
+        return i;
+    }
+
+    private static void Merge(Item* from, int i, int middle, int end, Item* to, bool keysDiffer)
+    {
+        var a = i;
+        var b = middle;
+        for (var at = i; at < end; at++)
+            to[at] = b >= end || (a < middle && Compare(from + a, from + b, keysDiffer) <= 0) ? from[a++] : from[b++];
+    }
+}

@@ -1,0 +1,198 @@
+using System.Runtime.CompilerServices;
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+
+namespace Materialize.Dataflow.Traces;
+
+/// <summary>
+/// Reads one key's values with their accumulated multiplicities, in value order: a k-way walk over the key's rows in each batch, and its rows in Recent sorted on the spot. Reused for key after key.
+/// </summary>
+/// <remarks>Work: a seek in each batch, then O(values read); stopping early costs nothing more. Addresses are valid until the next key or the release of the sources.</remarks>
+internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
+{
+    private struct Run
+    {
+        public Batch<TTime>? Batch; // null: rows of Recent, listed in _recentRows
+        public int Position;
+        public int End;
+        public bool Filtered;       // whether times must be at or before the limit
+        public byte* Value;
+        public int Length;
+        public ulong Word;
+    }
+
+    private Run[] _runs = new Run[8];
+    private int _runCount;
+    private Recent<TTime>? _recent;
+    private int[] _recentRows = new int[16];
+    private int _recentCount;
+    private bool _hasLimit;
+    private TTime _limit;
+    private TTime _floor;
+    private bool _strict;
+
+    /// <summary>Begins a key with no sources.</summary>
+    public void Start()
+    {
+        _runCount = 0;
+        _recentCount = 0;
+        _hasLimit = false;
+    }
+
+    /// <summary>Updates of sources added as filtered count only at times at or before <paramref name="limit"/> (before it, if <paramref name="strict"/>).</summary>
+    /// <param name="floor">Times of filtered sources are joined with it before they are compared.</param>
+    public void Limit(TTime limit, bool strict, TTime floor)
+    {
+        _floor = floor;
+        _hasLimit = true;
+        _limit = limit;
+        _strict = strict;
+    }
+
+    /// <summary>Adds the key's rows in a snapshot.</summary>
+    public void Add(Snapshot<TTime> snapshot, ulong hash, byte* key, int keyLength, bool filtered)
+    {
+        foreach (var batch in snapshot.Batches)
+            Add(batch, hash, key, keyLength, filtered);
+        if (snapshot.Recent is not { } recent)
+            return;
+        _recent = recent;
+        for (var row = recent.First(hash, snapshot.RecentCount); row >= 0; row = recent.Next(row))
+        {
+            if (!recent.KeyEquals(row, key, keyLength) || (filtered && !Sees(recent.TimeAt(row))))
+                continue;
+            if (_recentCount == _recentRows.Length)
+                Array.Resize(ref _recentRows, _recentCount * 2);
+            _recentRows[_recentCount++] = row;
+        }
+
+        if (_recentCount == 0)
+            return;
+        SortRecent();
+        Push(new Run { Position = 0, End = _recentCount });
+    }
+
+    /// <summary>Adds the key's rows in a batch.</summary>
+    public void Add(Batch<TTime> batch, ulong hash, byte* key, int keyLength, bool filtered)
+    {
+        if (batch.Find(hash, key, keyLength, out var from, out var to))
+            Push(new Run { Batch = batch, Position = from, End = to, Filtered = filtered });
+    }
+
+    /// <summary>Adds rows [from, to) of one key.</summary>
+    public void Add(Batch<TTime> batch, int from, int to, bool filtered)
+    {
+        if (from < to)
+            Push(new Run { Batch = batch, Position = from, End = to, Filtered = filtered });
+    }
+
+    /// <summary>The next value with a multiplicity other than zero; false at the end.</summary>
+    public bool Next(out byte* value, out int length, out long diff)
+    {
+        while (_runCount > 0)
+        {
+            var best = 0;
+            for (var r = 1; r < _runCount; r++)
+            {
+                if (Compare(ref _runs[r], ref _runs[best]) < 0)
+                    best = r;
+            }
+
+            value = _runs[best].Value;
+            length = _runs[best].Length;
+            var word = _runs[best].Word;
+            diff = 0;
+            for (var r = 0; r < _runCount; r++)
+            {
+                ref var run = ref _runs[r];
+                var ended = false;
+                while (run.Word == word && run.Length == length && Same(run.Value, value, length))
+                {
+                    diff += DiffOf(ref run);
+                    run.Position++;
+                    if (!Load(ref run))
+                    {
+                        ended = true;
+                        break;
+                    }
+                }
+
+                if (ended)
+                {
+                    _runs[r] = _runs[--_runCount];
+                    r--;
+                }
+            }
+
+            if (diff != 0)
+                return true;
+        }
+
+        value = null;
+        length = 0;
+        diff = 0;
+        return false;
+    }
+
+    public void Dispose() => _recent = null;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool Sees(TTime time)
+    {
+        if (!_hasLimit)
+            return true;
+        time = TTime.Join(time, _floor);
+        return TTime.LessEqual(time, _limit) && !(_strict && time.Equals(_limit));
+    }
+
+    private void Push(Run run)
+    {
+        if (_runCount == _runs.Length)
+            Array.Resize(ref _runs, _runCount * 2);
+        _runs[_runCount] = run;
+        if (Load(ref _runs[_runCount]))
+            _runCount++;
+    }
+
+    // Stands the run on its next visible row.
+    private bool Load(ref Run run)
+    {
+        if (run.Batch is not { } batch)
+        {
+            if (run.Position >= run.End)
+                return false;
+            var row = _recentRows[run.Position];
+            run.Value = _recent!.ValueAddress(row);
+            run.Length = _recent.ValueLength(row);
+            run.Word = BytesVariable.Word(run.Value, run.Length);
+            return true;
+        }
+
+        while (run.Filtered && run.Position < run.End && !Sees(batch.TimeAt(run.Position)))
+            run.Position++;
+        if (run.Position >= run.End)
+            return false;
+        run.Value = batch.Values.Address(run.Position);
+        run.Length = batch.Values.Length(run.Position);
+        run.Word = BytesVariable.Word(run.Value, run.Length);
+        return true;
+    }
+
+    private long DiffOf(ref Run run) => run.Batch is { } batch ? batch.DiffAt(run.Position) : _recent!.DiffAt(_recentRows[run.Position]);
+
+    private static bool Same(byte* a, byte* b, int length) =>
+        a == b || length <= 8 || BytesVariable.Compare(a, length, b, length) == 0; // words are equal
+
+    private static int Compare(ref Run a, ref Run b) => a.Word != b.Word
+        ? (a.Word < b.Word ? -1 : 1)
+        : BytesVariable.Compare(a.Value, a.Length, b.Value, b.Length);
+
+    private void SortRecent()
+    {
+        if (_recentCount == 1)
+            return;
+        var recent = _recent!;
+        new Span<int>(_recentRows, 0, _recentCount).Sort((a, b) =>
+            BytesVariable.Compare(recent.ValueAddress(a), recent.ValueLength(a), recent.ValueAddress(b), recent.ValueLength(b)));
+    }
+}

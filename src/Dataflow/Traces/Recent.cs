@@ -1,0 +1,170 @@
+using System.Runtime.CompilerServices;
+using Materialize.Core.Hashing;
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+
+namespace Materialize.Dataflow.Traces;
+
+/// <summary>
+/// The newest updates of a trace, in the order they came, found through chains of equal low hash bits. Makes small updates cheap: appending one costs no sort, and seeing it no
+/// batch of its own. Grows from 16 rows, so that a tiny arrangement costs a few KiB.
+/// </summary>
+/// <remarks>
+/// Append-only: a reader that notes <see cref="Count"/> keeps seeing exactly those rows, since chains run from new to old and it skips rows beyond. When it is full the trace sorts it into a batch and begins
+/// another; old readers keep the old one by reference.
+/// </remarks>
+internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
+{
+    /// <summary>Rows at which it becomes a batch.</summary>
+    public const int RowsMax = 32768;
+
+    private const int RowsMin = 16;
+    private readonly RowWriter? _keys;
+    private readonly RowWriter _values;
+    private ulong* _hashes;
+    private long _hashesCapacity;
+    private int* _heads;   // by low bits of the hash; _next by row; -1 ends a chain
+    private int* _next;
+    private long _headsCapacity;
+    private long _nextCapacity;
+    private TTime* _times;
+    private long _timesCapacity;
+    private long* _diffs;
+    private long _diffsCapacity;
+    private int _rowsCapacity;
+    private int _references = 1;
+
+    public Recent(RowShape keyShape, RowShape valueShape)
+    {
+        _keys = RowHash.IsBijective(keyShape) ? null : new RowWriter(keyShape);
+        _values = new RowWriter(valueShape);
+    }
+
+    public int Count { get; private set; }
+
+    public bool IsFull => Count >= RowsMax || _values.Bytes + (_keys?.Bytes ?? 0) > 16 << 20;
+
+    public long Bytes => _hashesCapacity + _headsCapacity + _nextCapacity + _timesCapacity + _diffsCapacity + _values.Peek().Capacity + (_keys?.Peek().Capacity ?? 0);
+
+    public void AddReference() => _references++;
+
+    public void Release()
+    {
+        if (--_references > 0)
+            return;
+        _keys?.Dispose();
+        _values.Dispose();
+        SlabPool.Return(_hashes, _hashesCapacity);
+        SlabPool.Return(_heads, _headsCapacity);
+        SlabPool.Return(_next, _nextCapacity);
+        SlabPool.Return(_times, _timesCapacity);
+        SlabPool.Return(_diffs, _diffsCapacity);
+    }
+
+    /// <summary>Appends all rows of <paramref name="batch"/>.</summary>
+    public void Append(Batch<TTime> batch)
+    {
+        var count = batch.Count;
+        if (Count + count > _rowsCapacity)
+            Grow(Count + count);
+        _keys?.AppendRange(batch.Keys, 0, count);
+        _values.AppendRange(batch.Values, 0, count);
+        Unsafe.CopyBlockUnaligned(_hashes + Count, batch.Hashes, (uint)count * sizeof(ulong));
+        var mask = (uint)_rowsCapacity - 1;
+        for (var i = 0; i < count; i++)
+        {
+            var row = Count + i;
+            var head = _heads + (batch.Hashes[i] & mask);
+            _next[row] = *head;
+            *head = row;
+            _times[row] = batch.TimeAt(i);
+            _diffs[row] = batch.DiffAt(i);
+        }
+
+        Count += count;
+    }
+
+    /// <summary>The newest row below <paramref name="limit"/> in the chain of <paramref name="hash"/> with that hash; -1 if there is none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int First(ulong hash, int limit)
+    {
+        if (Count == 0)
+            return -1;
+        return Skip(_heads[hash & ((uint)_rowsCapacity - 1)], hash, limit);
+    }
+
+    /// <summary>The next older row of the same hash; -1 if there is none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Next(int row) => Skip(_next[row], _hashes[row], int.MaxValue);
+
+    public ulong HashAt(int row) => _hashes[row];
+
+    public bool KeyEquals(int row, byte* key, int keyLength) => _keys is null || _keys.RowEquals(row, key, keyLength);
+
+    public byte* KeyAddress(int row) => _keys is null ? null : _keys.AddressOf(row);
+
+    public int KeyLength(int row) => _keys?.LengthOf(row) ?? 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public byte* ValueAddress(int row) => _values.AddressOf(row);
+
+    public int ValueLength(int row) => _values.LengthOf(row);
+
+    public TTime TimeAt(int row) => _times[row];
+
+    public long DiffAt(int row) => _diffs[row];
+
+    /// <summary>The first <paramref name="count"/> rows as a sorted batch; null when all cancel.</summary>
+    public Batch<TTime>? Sort(MergeTools<TTime> tools, int count, TTime since)
+    {
+        if (count == 0)
+            return null;
+        var keys = _keys?.Peek() ?? default;
+        var values = _values.Peek();
+        var sources = stackalloc RowSource<TTime>[2];
+        var pieces = 0;
+        for (var from = 0; from < count; from += 65535)
+        {
+            sources[pieces++] = new RowSource<TTime>
+            {
+                Hashes = _hashes,
+                Keys = keys.Data,
+                KeyEnds = keys.Ends,
+                Values = values.Data,
+                ValueEnds = values.Ends,
+                Times = _times,
+                WideDiffs = _diffs,
+                Position = from,
+                End = Math.Min(count, from + 65535),
+                Count = count,
+            };
+        }
+
+        return tools.Sort(sources, pieces, count, keys.Bytes, values.Bytes, since);
+    }
+
+    private int Skip(int row, ulong hash, int limit)
+    {
+        while (row >= 0 && (row >= limit || _hashes[row] != hash))
+            row = _next[row];
+        return row;
+    }
+
+    private void Grow(int rows)
+    {
+        var capacity = Math.Max(RowsMin, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows));
+        _hashes = (ulong*)SlabPool.Resize((byte*)_hashes, ref _hashesCapacity, (long)Count * sizeof(ulong), (long)capacity * sizeof(ulong));
+        _next = (int*)SlabPool.Resize((byte*)_next, ref _nextCapacity, (long)Count * sizeof(int), (long)capacity * sizeof(int));
+        _times = (TTime*)SlabPool.Resize((byte*)_times, ref _timesCapacity, (long)Count * sizeof(TTime), (long)capacity * sizeof(TTime));
+        _diffs = (long*)SlabPool.Resize((byte*)_diffs, ref _diffsCapacity, (long)Count * sizeof(long), (long)capacity * sizeof(long));
+        _heads = (int*)SlabPool.Resize((byte*)_heads, ref _headsCapacity, 0, (long)capacity * sizeof(int));
+        new Span<int>(_heads, capacity).Fill(-1);
+        _rowsCapacity = capacity;
+        for (var row = 0; row < Count; row++)
+        {
+            var head = _heads + (_hashes[row] & ((uint)capacity - 1));
+            _next[row] = *head;
+            *head = row;
+        }
+    }
+}

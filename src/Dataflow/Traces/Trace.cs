@@ -1,0 +1,462 @@
+using Materialize.Core;
+using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
+
+namespace Materialize.Dataflow.Traces;
+
+// A trace is a multiset of updates in three parts: Recent (unsorted, chained by hash), batches in tiers of size ratio 4, and merges under way.
+//
+// Since updates are summed, the order and the number of batches means nothing to a reader; merging is only for speed and memory. So there are no time ranges
+// to keep contiguous: any batches may be merged with any others.
+//
+// Policy. A delta of at least half of Recent's capacity becomes a batch as it is; a smaller one is copied into Recent, which becomes a batch when full. A batch of n rows is of tier
+// log4(n / 1.5·L0). When four idle batches of a tier exist and the tier has no merge under way, all its idle batches are merged, together with idle larger ones while those are no larger than the sum so
+// far (else space could reach the number of tiers times the data). Each new row pays fuel of 2·total / (total − largest) rows to each merge, so that a merge is done by the time half as many new rows have
+// come as there were in the smaller inputs: the largest input is one that would have been rewritten anyway and does not shorten the deadline. A worker that is idle goes on merging.
+//
+// Compaction. Times are joined with `since` whenever rows are rewritten, so that updates which no reader can tell apart meet and cancel. A tier with much uncompacted detail wholly before since is rewritten
+// while idle, even when it is not full.
+
+/// <summary>One worker's part of an arrangement: all its updates, compacted to the least since of those who hold it. Worker thread only.</summary>
+internal sealed class Trace<TTime> : IMaintained where TTime : unmanaged, ITime<TTime>
+{
+    private const int TierRatio = 4;
+    private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
+    private readonly Worker _worker;
+    private readonly List<TraceHold<TTime>> _holds = [];
+    private readonly List<Merge> _merges = [];
+    private readonly List<IDeltaListener<TTime>> _listeners = [];
+    private MergeTools<TTime>? _tools;
+    private BatchList<TTime> _batches = new([]);
+    private Recent<TTime>? _recent;
+
+    public Trace(Worker worker, RowShape keyShape, RowShape valueShape)
+    {
+        _worker = worker;
+        KeyShape = keyShape;
+        ValueShape = valueShape;
+    }
+
+    public RowShape KeyShape { get; }
+
+    public RowShape ValueShape { get; }
+
+    /// <summary>Times before it are complete.</summary>
+    public Frontier<TTime> Upper { get; private set; } = Frontier<TTime>.At(TTime.Minimum);
+
+    /// <summary>Reads at or beyond it are exact.</summary>
+    public TTime Since { get; private set; } = TTime.Minimum;
+
+    public bool IsHeld => _holds.Count > 0;
+
+    public MergeTools<TTime> Tools => _tools ??= new MergeTools<TTime>(KeyShape, ValueShape);
+
+    public long Updates => _batches.Rows + (_recent?.Count ?? 0);
+
+    public long Bytes => _batches.Bytes + (_recent?.Bytes ?? 0);
+
+    public int Batches => _batches.Items.Length + (_recent is { Count: > 0 } ? 1 : 0);
+
+    public TraceHold<TTime> NewHold()
+    {
+        var hold = new TraceHold<TTime>(this, Since);
+        _holds.Add(hold);
+        return hold;
+    }
+
+    /// <summary>Lets go; without any hold the trace is emptied for good.</summary>
+    public void Drop(TraceHold<TTime> hold)
+    {
+        if (!_holds.Remove(hold))
+            return;
+        if (_holds.Count > 0)
+        {
+            SinceMayHaveMoved();
+            return;
+        }
+
+        foreach (var merge in _merges)
+            merge.Merger.Dispose();
+        _merges.Clear();
+        Replace(new BatchList<TTime>([]));
+        _recent?.Release();
+        _recent = null;
+        _tools?.Dispose();
+        _tools = null;
+    }
+
+    public void SinceMayHaveMoved()
+    {
+        var since = _holds[0].Since;
+        for (var i = 1; i < _holds.Count; i++)
+            since = TTime.Meet(since, _holds[i].Since);
+        Since = since;
+    }
+
+    public void AddListener(IDeltaListener<TTime> listener) => _listeners.Add(listener);
+
+    public void RemoveListener(IDeltaListener<TTime> listener) => _listeners.Remove(listener);
+
+    /// <summary>All updates at present, pinned; the caller releases it.</summary>
+    public Snapshot<TTime> TakeSnapshot() => new(this, _batches, _recent);
+
+    /// <summary>
+    /// Adds a delta (null: none) and moves <see cref="Upper"/>. Listeners in other dataflows get the delta with the snapshot before it. The caller keeps its reference.
+    /// </summary>
+    public void Insert(Batch<TTime>? delta, Frontier<TTime> upper)
+    {
+        Invariant.Check(upper.CompareTo(Upper) >= 0, "a trace's upper never goes back");
+        if (IsHeld && delta is not null)
+        {
+            foreach (var listener in _listeners)
+                listener.OnDelta(new ArrangedDelta<TTime>([delta], TakeSnapshot(), delta.MinTime.ToStamp(), takeReferences: true));
+            Add(delta);
+        }
+
+        Upper = upper;
+        foreach (var listener in _listeners)
+            listener.OnUpper(upper);
+    }
+
+    /// <summary>Merges for about <paramref name="fuel"/> rows, or starts what is worth doing while idle.</summary>
+    public bool Maintain(long fuel)
+    {
+        if (_merges.Count == 0)
+            StartCompaction();
+        if (_merges.Count == 0)
+            return false;
+        foreach (var merge in _merges)
+            merge.Fuel = Math.Max(merge.Fuel, 0);
+        _merges[0].Fuel += fuel;
+        RunMerges();
+        return true;
+    }
+
+    private void Add(Batch<TTime> delta)
+    {
+        if (delta.Count >= Recent<TTime>.RowsMax / 2 || delta.Values.Bytes + delta.Keys.Bytes > 8 << 20)
+        {
+            delta.AddReference();
+            AddBatch(delta);
+        }
+        else
+        {
+            _recent ??= new Recent<TTime>(KeyShape, ValueShape);
+            _recent.Append(delta);
+            if (_recent.IsFull)
+                FlushRecent();
+        }
+
+        foreach (var merge in _merges)
+            merge.Fuel += delta.Count * merge.Rate;
+        RunMerges();
+        _worker.AddMaintained(this);
+    }
+
+    private void FlushRecent()
+    {
+        var recent = _recent!;
+        _recent = null;
+        var batch = recent.Sort(Tools, recent.Count, Since);
+        recent.Release();
+        if (batch is not null)
+            AddBatch(batch);
+    }
+
+    private void AddBatch(Batch<TTime> batch)
+    {
+        Replace(_batches.With(batch));
+        batch.Release(); // the list has its own
+        StartMerges();
+    }
+
+    private void Replace(BatchList<TTime> batches)
+    {
+        var old = _batches;
+        _batches = batches;
+        old.Release();
+    }
+
+    private static int TierOf(long rows)
+    {
+        var tier = 0;
+        for (var limit = (long)(1.5 * Recent<TTime>.RowsMax); rows > limit; limit *= TierRatio)
+            tier++;
+        return tier;
+    }
+
+    private void StartMerges()
+    {
+        var idle = Idle();
+        for (var i = 0; i < idle.Count;)
+        {
+            var tier = TierOf(idle[i].Count);
+            var end = i + 1;
+            while (end < idle.Count && TierOf(idle[end].Count) == tier)
+                end++;
+            if (end - i >= TierRatio && !_merges.Exists(m => m.Tier == tier))
+            {
+                var sum = 0L;
+                for (var k = i; k < end; k++)
+                    sum += idle[k].Count;
+                while (end < idle.Count && idle[end].Count <= sum)
+                    sum += idle[end++].Count;
+                StartMerge(tier, idle[i..end]);
+            }
+
+            i = end;
+        }
+    }
+
+    // Detail before since that nobody can see any more is worth a rewrite when it is a good part of a tier.
+    private void StartCompaction()
+    {
+        var idle = Idle();
+        foreach (var batch in idle)
+        {
+            if (batch.RepeatedRows > batch.Count / 4 && batch.MaxTime.CompareTo(Since) <= 0)
+            {
+                var tier = TierOf(batch.Count);
+                StartMerge(tier, idle.FindAll(b => TierOf(b.Count) == tier));
+                return;
+            }
+        }
+    }
+
+    // Batches in no merge, smallest first.
+    private List<Batch<TTime>> Idle()
+    {
+        var idle = new List<Batch<TTime>>();
+        foreach (var batch in _batches.Items)
+        {
+            if (!_merges.Exists(m => m.Merger.Inputs.Contains(batch)))
+                idle.Add(batch);
+        }
+
+        idle.Sort(static (a, b) => a.Count.CompareTo(b.Count));
+        return idle;
+    }
+
+    private void StartMerge(int tier, List<Batch<TTime>> inputs)
+    {
+        var bytes = 0L;
+        foreach (var input in inputs)
+            bytes += Math.Max(input.Keys.Bytes, input.Values.Bytes);
+        if (bytes > MergeBytesMax)
+            return;
+        var merger = new Merger<TTime>(Tools, inputs.ToArray()) { Since = Since };
+        var largest = (long)inputs[^1].Count;
+        var rate = 2 * merger.TotalRows / Math.Max(1, inputs.Count == 1 ? largest : merger.TotalRows - largest);
+        _merges.Add(new Merge(merger, tier, Math.Max(2, rate)));
+    }
+
+    private void RunMerges()
+    {
+        for (var i = 0; i < _merges.Count; i++)
+        {
+            var merge = _merges[i];
+            if (merge.Fuel <= 0)
+                continue;
+            merge.Merger.Since = Since;
+            merge.Fuel -= merge.Merger.Work(merge.Fuel);
+            if (!merge.Merger.IsDone)
+                continue;
+            _merges.RemoveAt(i--);
+            var merged = merge.Merger.Finish();
+            Replace(_batches.Without(merge.Merger.Inputs, merged));
+            merged?.Release();
+            merge.Merger.Dispose();
+            StartMerges();
+        }
+    }
+
+    private sealed class Merge(Merger<TTime> merger, int tier, long rate)
+    {
+        public Merger<TTime> Merger { get; } = merger;
+
+        public int Tier { get; } = tier;
+
+        public long Rate { get; } = rate;
+
+        public long Fuel { get; set; }
+    }
+}
+
+/// <summary>An immutable list of batches, counted as one, so that a snapshot is one reference.</summary>
+internal sealed class BatchList<TTime> where TTime : unmanaged, ITime<TTime>
+{
+    private int _references = 1;
+
+    /// <summary>Takes a reference to each batch.</summary>
+    public BatchList(Batch<TTime>[] items)
+    {
+        Items = items;
+        foreach (var batch in items)
+        {
+            batch.AddReference();
+            Rows += batch.Count;
+            Bytes += batch.Bytes;
+        }
+    }
+
+    public Batch<TTime>[] Items { get; }
+
+    public long Rows { get; }
+
+    public long Bytes { get; }
+
+    public void AddReference() => _references++;
+
+    public void Release()
+    {
+        if (--_references > 0)
+            return;
+        foreach (var batch in Items)
+            batch.Release();
+    }
+
+    public BatchList<TTime> With(Batch<TTime> batch) => new([.. Items, batch]);
+
+    public BatchList<TTime> Without(ReadOnlySpan<Batch<TTime>> removed, Batch<TTime>? added)
+    {
+        var kept = new List<Batch<TTime>>(Items.Length);
+        foreach (var batch in Items)
+        {
+            if (!removed.Contains(batch))
+                kept.Add(batch);
+        }
+
+        if (added is not null)
+            kept.Add(added);
+        return new BatchList<TTime>([.. kept]);
+    }
+}
+
+/// <summary>Keeps a trace, and its since from passing <see cref="Since"/>.</summary>
+internal sealed class TraceHold<TTime>(Trace<TTime> trace, TTime since) where TTime : unmanaged, ITime<TTime>
+{
+    public TTime Since { get; private set; } = since;
+
+    public void Advance(TTime since)
+    {
+        var next = TTime.Join(Since, since);
+        if (next.Equals(Since))
+            return;
+        Since = next;
+        trace.SinceMayHaveMoved();
+    }
+}
+
+/// <summary>What a trace held at one moment, pinned. Worker thread only.</summary>
+internal sealed class Snapshot<TTime> where TTime : unmanaged, ITime<TTime>
+{
+    private readonly BatchList<TTime> _batches;
+    private int _references = 1;
+
+    public Snapshot(Trace<TTime> trace, BatchList<TTime> batches, Recent<TTime>? recent)
+    {
+        Trace = trace;
+        _batches = batches;
+        _batches.AddReference();
+        if (recent is { Count: > 0 })
+        {
+            Recent = recent;
+            RecentCount = recent.Count;
+            recent.AddReference();
+        }
+    }
+
+    /// <summary>No updates at all.</summary>
+    public static Snapshot<TTime> Empty(Trace<TTime> trace)
+    {
+        var none = new BatchList<TTime>([]);
+        var snapshot = new Snapshot<TTime>(trace, none, null);
+        none.Release();
+        return snapshot;
+    }
+
+    public Trace<TTime> Trace { get; }
+
+    public Batch<TTime>[] Batches => _batches.Items;
+
+    public Recent<TTime>? Recent { get; }
+
+    public int RecentCount { get; }
+
+    public long Rows => _batches.Rows + RecentCount;
+
+    public void AddReference() => _references++;
+
+    public void Release()
+    {
+        if (--_references > 0)
+            return;
+        _batches.Release();
+        Recent?.Release();
+    }
+
+    /// <summary>All rows as sorted batches; the caller releases each.</summary>
+    public Batch<TTime>[] ToBatches()
+    {
+        var batches = new List<Batch<TTime>>(Batches);
+        foreach (var batch in batches)
+            batch.AddReference();
+        if (Recent?.Sort(Trace.Tools, RecentCount, TTime.Minimum) is { } sorted)
+            batches.Add(sorted);
+        return [.. batches];
+    }
+}
+
+/// <summary>What an arrangement's consumers are told: new updates, and what the trace held before them.</summary>
+/// <remarks>Stays at its worker: references are not atomic below.</remarks>
+internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, ITime<TTime>
+{
+    private int _references = 1;
+
+    /// <summary>Takes over the reference to <paramref name="before"/>, and those to <paramref name="batches"/> unless told to take its own.</summary>
+    public ArrangedDelta(Batch<TTime>[] batches, Snapshot<TTime> before, Stamp minStamp, bool takeReferences)
+    {
+        Batches = batches;
+        Before = before;
+        MinStamp = minStamp;
+        foreach (var batch in batches)
+        {
+            Updates += batch.Count;
+            Bytes += batch.Bytes;
+            if (takeReferences)
+                batch.AddReference();
+        }
+    }
+
+    public Batch<TTime>[] Batches { get; }
+
+    public Snapshot<TTime> Before { get; }
+
+    public Stamp MinStamp { get; }
+
+    public int Updates { get; }
+
+    public long Bytes { get; }
+
+    byte[] IMessage.Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
+
+    public void AddReference() => _references++;
+
+    public void Release()
+    {
+        if (--_references > 0)
+            return;
+        foreach (var batch in Batches)
+            batch.Release();
+        Before.Release();
+    }
+}
+
+/// <summary>Follows a trace from another dataflow of the same worker.</summary>
+internal interface IDeltaListener<TTime> where TTime : unmanaged, ITime<TTime>
+{
+    /// <summary>Takes over the delta.</summary>
+    void OnDelta(ArrangedDelta<TTime> delta);
+
+    void OnUpper(Frontier<TTime> upper);
+}

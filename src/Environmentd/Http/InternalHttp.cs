@@ -1,0 +1,72 @@
+using System.Net;
+using System.Text;
+using Materialize.Adapter;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace Materialize.Environmentd;
+
+/// <summary>Health and metrics over HTTP, on the external and the internal port.</summary>
+internal sealed class InternalHttp : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private InternalHttp(WebApplication app)
+    {
+        _app = app;
+    }
+
+    public IEnumerable<string> Addresses => _app.Urls;
+
+    /// <param name="isReady">Whether sessions can be opened.</param>
+    public static async Task<InternalHttp> StartAsync(
+        IReadOnlyList<IPEndPoint> endPoints, Func<bool> isReady, Func<MaterializeEnvironment?> environment, CancellationToken cancel)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            foreach (var endPoint in endPoints)
+                kestrel.Listen(endPoint);
+        });
+        var app = builder.Build();
+        app.MapGet("/api/livez", () => Results.Text("OK"));
+        app.MapGet("/api/readyz", () => isReady() ? Results.Text("ready") : Results.Text("starting", statusCode: StatusCodes.Status503ServiceUnavailable));
+        app.MapGet("/metrics", () => Results.Text(Metrics(environment()), "text/plain; version=0.0.4"));
+        await app.StartAsync(cancel);
+        return new InternalHttp(app);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
+    }
+
+    /// <summary>Prometheus' text format.</summary>
+    private static string Metrics(MaterializeEnvironment? environment)
+    {
+        var text = new StringBuilder();
+        Gauge("mz_process_resident_memory_bytes", "Resident memory.", Environment.WorkingSet);
+        Gauge("mz_dotnet_gc_heap_bytes", "Managed heap.", GC.GetTotalMemory(forceFullCollection: false));
+        Counter("mz_dotnet_gc_pause_ms_total", "Time the process stood still for the collector.", (long)GC.GetTotalPauseDuration().TotalMilliseconds);
+        if (environment is not null)
+        {
+            Gauge("mz_sessions", "Open sessions.", environment.SessionCount);
+            foreach (var (name, help, value) in environment.Metrics())
+                Counter(name, help, value);
+        }
+
+        return text.ToString();
+
+        void Gauge(string name, string help, long value) => Write(name, help, "gauge", value);
+
+        void Counter(string name, string help, long value) => Write(name, help, "counter", value);
+
+        void Write(string name, string help, string type, long value) =>
+            text.Append($"# HELP {name} {help}\n# TYPE {name} {type}\n{name} {value}\n");
+    }
+}
