@@ -40,6 +40,15 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
 
     public int SessionCount => _sessions.Count;
 
+    /// <summary>Counters for /metrics: name, help, value.</summary>
+    public IEnumerable<(string Name, string Help, long Value)> Metrics() =>
+    [
+        ("mz_group_commits_total", "Commits of table writes, empty ones included.", _services.Committer.Commits),
+        ("mz_table_updates_total", "Updates written to tables.", _services.Committer.Updates),
+        ("mz_catalog_revision", "Changes of the catalog since start.", (long)_services.Catalog.State.Revision),
+        ("mz_catalog_items", "Items that users have made.", _services.Catalog.State.Items.Values.Count(i => i.Id.IsUser)),
+    ];
+
     /// <summary>Opens the environment; ready for queries when it returns, though views may still be hydrating.</summary>
     /// <exception cref="CatalogFencedException">Another environmentd of a higher generation has it.</exception>
     public static async Task<MaterializeEnvironment> StartAsync(

@@ -23,7 +23,7 @@ public static partial class Planner
     {
         var desc = DescOf(planned);
         ulong? limit = planned.Limit is HirScalarExpr.Literal { Value: { IsNull: false } value } ? (ulong)value.AsInt64 : null;
-        var finishing = new RowFinishing(planned.OrderBy, limit, planned.Offset, planned.Project);
+        var finishing = new RowSetFinishing(planned.OrderBy, limit, planned.Offset, planned.Project);
         var whole = planned.ToRelation();
         var mir = HirLowering.Lower(planned.Expr);
         return new QueryPlan(planned.Expr, mir, desc, finishing, context.Dependencies)

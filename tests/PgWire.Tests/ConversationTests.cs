@@ -181,6 +181,16 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public async Task The_wires_own_errors_fail_an_open_transaction()
+    {
+        _adapter.Descriptions["P"] = new PreparedDescription([SqlType.Int32], null, false);
+        await using var client = await ConnectAsync(_adapter);
+        await client.AskAsync(Query("BEGIN"));
+        Assert.Equal(["1", "E ERROR 22P03 incorrect binary data format in bind parameter", "Z E"], await client.AskAsync(Parse("", "P"), Bind("", "", [1], [[1]]), Sync()));
+        Assert.Equal(["C ROLLBACK", "Z I"], await client.AskAsync(Query("ROLLBACK")));
+    }
+
+    [Fact]
     public async Task A_function_call_is_refused()
     {
         await using var client = await ConnectAsync(_adapter);

@@ -41,7 +41,7 @@ internal sealed partial class Ddl
                     break;
                 case ObjectId.Replica x:
                     removes.Add($"replica/{x.Id}");
-                    replicas.Add((x.Cluster, state.Clusters[x.Cluster].Replicas.Single(r => r.Id == x.Id)));
+                    replicas.Add((x.ClusterId, state.Clusters[x.ClusterId].Replicas.Single(r => r.Id == x.Id)));
                     break;
                 default:
                     throw SqlException.Unsupported($"DROP {plan.Kind}");

@@ -16,7 +16,7 @@ internal sealed partial class Session
         var state = _services.Catalog.State;
         var text = (plan.Stage, plan.Explainee) switch
         {
-            (ExplainStage.Raw, var explainee) => HirPrinter.Print(QueryOf(state, explainee).Hir, HumanNames(state)),
+            (ExplainStage.Raw, var explainee) => HirPrinter.Print(Catalog(), QueryOf(state, explainee)),
             (ExplainStage.Decorrelated or ExplainStage.LocallyOptimized, var explainee) => ExplainText.Mir(QueryOf(state, explainee).Mir, HumanNames(state)),
             (ExplainStage.Optimized, var explainee) => Optimized(state, explainee).Optimized,
             (ExplainStage.Physical, var explainee) => Optimized(state, explainee).Physical,

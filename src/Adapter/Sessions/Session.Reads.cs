@@ -27,7 +27,7 @@ internal sealed partial class Session
     {
         var state = _services.Catalog.State;
         var route = Route(state, query);
-        var catalog = new DataflowCatalog(state, route.Cluster);
+        var catalog = new DataflowCatalog(state, route.Cluster.Id);
         var environment = Environment();
         var columns = query.Mir.TypeOf().Columns;
         PeekPlan plan;

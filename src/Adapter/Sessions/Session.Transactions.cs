@@ -8,7 +8,13 @@ internal sealed partial class Session
     public ValueTask EndImplicitAsync(bool failed, CancellationToken cancel) => EdgeAsync(async () =>
     {
         if (_transaction is not { IsExplicit: false } transaction)
+        {
+            // What failed may have been the wire's: a value it could not read, a result it could not encode.
+            if (failed)
+                Fail();
             return true;
+        }
+
         try
         {
             if (!failed && !transaction.HasFailed)
@@ -50,13 +56,13 @@ internal sealed partial class Session
             SetIsolation(isolation, isLocal: true);
     }
 
-    private void SetIsolation(IsolationLevel level, bool isLocal)
+    private void SetIsolation(Sql.IsolationLevel level, bool isLocal)
     {
-        if (level == IsolationLevel.StrongSessionSerializable)
+        if (level == Sql.IsolationLevel.StrongSessionSerializable)
             throw SqlException.Unsupported("strong session serializable");
-        if (level is not (IsolationLevel.Serializable or IsolationLevel.StrictSerializable))
+        if (level is not (Sql.IsolationLevel.Serializable or Sql.IsolationLevel.StrictSerializable))
             Notice("00000", "transaction isolation level is upgraded to serializable");
-        _variables.Set("transaction_isolation", [level == IsolationLevel.StrictSerializable ? "strict serializable" : "serializable"], isLocal);
+        _variables.Set("transaction_isolation", [level == Sql.IsolationLevel.StrictSerializable ? "strict serializable" : "serializable"], isLocal);
     }
 
     private async ValueTask<ExecuteResponse> EndExplicitAsync(bool commit)

@@ -41,7 +41,7 @@ internal sealed partial class Session
     {
         if (plan.Returning is not { } returning)
             return new ExecuteResponse.Completed($"INSERT 0 {values.Count}");
-        var rows = values.Select(row => returning.Exprs.Select(e => Evaluate(e, row)));
+        var rows = values.Select(row => returning.Exprs.Select(e => Evaluate(e, plan.TableDesc.Type.Columns, row)));
         return new ExecuteResponse.Rows(returning.Desc, ConstantRows.Of(returning.Desc.Type.Columns, rows), "INSERT 0");
     }
 
@@ -63,7 +63,7 @@ internal sealed partial class Session
                         continue;
                     var changed = old.AsSpan().ToArray();
                     foreach (var assignment in plan.Assignments)
-                        changed[assignment.Column] = Evaluate(assignment.Value, old);
+                        changed[assignment.Column] = Evaluate(assignment.Value, plan.TableDesc.Type.Columns, old);
                     changes.Add(([.. changed], 1));
                 }
 
@@ -202,11 +202,11 @@ internal sealed partial class Session
         }
     }
 
-    private static Datum Evaluate(MirScalarExpr expr, ValueArray<Datum> row)
+    private static Datum Evaluate(MirScalarExpr expr, ValueArray<ColumnType> types, ValueArray<Datum> row)
     {
         try
         {
-            return Interpreter.Eval(expr, row.AsSpan());
+            return Interpreter.Eval(expr, types, row.AsSpan());
         }
         catch (EvalException e)
         {
@@ -251,7 +251,7 @@ internal sealed partial class Session
         {
             var values = new Datum[plan.TableDesc.Arity];
             for (var i = 0; i < values.Length; i++)
-                values[i] = i < plan.Defaults.Count && !plan.Columns.Contains(i) ? Evaluate(plan.Defaults[i], []) : Datum.Null;
+                values[i] = i < plan.Defaults.Count && !plan.Columns.Contains(i) ? Evaluate(plan.Defaults[i], [], []) : Datum.Null;
             for (var i = 0; i < given.Length; i++)
                 values[plan.Columns[i]] = given[i];
             CheckNulls(plan.TableDesc, [.. values]);

@@ -47,6 +47,12 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
         _ticker = TickAsync(_stop.Token);
     }
 
+    /// <summary>Commits since start.</summary>
+    public long Commits { get; private set; }
+
+    /// <summary>Updates committed since start.</summary>
+    public long Updates { get; private set; }
+
     /// <summary>The commit loop has ended because it could not go on (fenced, or an invariant is broken): the process must stop.</summary>
     public Task Completion => _loop;
 
@@ -125,6 +131,8 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
                     continue;
                 await _oracle.ApplyWriteAsync(at.Timestamp, cancel);
                 _storage.AdvanceTables(at.AdvanceTo.Millis, batch.SelectMany(p => p.Writes).Select(w => w.Table));
+                Commits++;
+                Updates += batch.Sum(p => p.Writes.Sum(w => (long)w.Rows.Count));
                 foreach (var pending in batch)
                     pending.Committed.TrySetResult(at.Timestamp.Millis);
                 return;

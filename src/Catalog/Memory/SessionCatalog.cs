@@ -86,6 +86,7 @@ public sealed class SessionCatalog(CatalogState state, SessionContext session, F
     public CatalogItem Describe(Item item) => new()
     {
         Id = item.Id,
+        Oid = item.Oid,
         Name = State.NameOf(item),
         Kind = item.Kind,
         SchemaId = item.SchemaId,

@@ -252,7 +252,7 @@ internal sealed class ShardMachine : IDisposable
     {
         var next = state.Apply(changes);
         var opId = _services.Ids.Next();
-        var entry = new LogEntry(next.SeqNo, opId, PointerAfter(next, changes), changes, null);
+        var entry = new LogEntry(next.SeqNo, opId, PointerAfter(changes), changes, null);
         if (next.SeqNo.Value % (ulong)_services.Config.RollupEvery == 0 || next.IsTombstone)
         {
             // Small states are rolled up in passing. A state that is too large gets its rollup in a blob, by maintenance.
@@ -269,8 +269,14 @@ internal sealed class ShardMachine : IDisposable
         return true;
     }
 
-    private RollupPointer PointerAfter(ShardState next, ImmutableArray<StateChange> changes) =>
-        changes.OfType<StateChange.SetRollup>().LastOrDefault() is { } set ? new RollupPointer(set.At, set.Key) : Rollup;
+    /// <summary>
+    /// Never back: the log may have been cut at a later rollup than the one that is being linked (which then only waits to be collected).
+    /// </summary>
+    private RollupPointer PointerAfter(ImmutableArray<StateChange> changes)
+    {
+        var known = Rollup;
+        return changes.OfType<StateChange.SetRollup>().LastOrDefault() is { } set && set.At > known.At ? new RollupPointer(set.At, set.Key) : known;
+    }
 
     private async ValueTask<bool> CompareAndSetAsync(SeqNo expected, VersionedData data, Guid opId, CancellationToken cancel)
     {

@@ -4,29 +4,16 @@ using Materialize.Repr;
 
 namespace Materialize.Sql;
 
-/// <summary>What is done to the rows of a peek after they were read: sort, cut, keep some columns.</summary>
-/// <param name="OrderBy">Over the columns of the plan, before <paramref name="Project"/>; ties by the whole row.</param>
-/// <param name="Limit">Null: no limit.</param>
-/// <param name="Project">The columns to send, in order.</param>
-public sealed record RowFinishing(ValueArray<ColumnOrder> OrderBy, ulong? Limit, ulong Offset, ValueArray<int> Project)
-{
-    /// <summary>The finishing that sends all columns in any order.</summary>
-    public static RowFinishing Trivial(int arity) => new([], null, 0, ValueArray.Range(arity));
-
-    /// <summary>Whether nothing is to do for rows of <paramref name="arity"/> columns.</summary>
-    public bool IsTrivial(int arity) => OrderBy.IsEmpty && Limit is null && Offset == 0 && Project == ValueArray.Range(arity);
-}
-
 /// <summary>A query from HIR to MIR. Parameters are bound; views are not inlined: they are <see cref="MirRelationExpr.Get"/>s.</summary>
 /// <param name="Hir">As typed and resolved: EXPLAIN RAW PLAN prints it.</param>
 /// <param name="Mir">Decorrelated; columns as <paramref name="Hir"/>'s.</param>
-/// <param name="Desc">What the client sees: names and types after <see cref="RowFinishing.Project"/>.</param>
+/// <param name="Desc">What the client sees: names and types after <see cref="RowSetFinishing.Project"/>.</param>
 /// <param name="DependsOn">Items named, views not expanded; ascending, without duplicates.</param>
 public sealed record QueryPlan(
     HirRelationExpr Hir,
     MirRelationExpr Mir,
     RelationDesc Desc,
-    RowFinishing Finishing,
+    RowSetFinishing Finishing,
     ValueArray<GlobalId> DependsOn)
 {
     /// <summary>The same query as one relation whose columns are <see cref="Desc"/>: the finishing as TopK and Project. For views,
