@@ -48,8 +48,20 @@ public static class Optimizer
         new RelationCse(),
     ];
 
+    private static readonly ITransform[] Reads =
+    [
+        new MfpFusion(),
+        new ScalarSimplify(),
+        new EmptyPropagation(),
+        new MfpFusion(),
+        new ConstantRelations(),
+    ];
+
     private static readonly ITransform[] Physical =
     [
+        new IndexedJoinInputs(),
+        new ScalarSimplify(),
+        new MfpFusion(),
         new JoinChoice(),
         new RelationCse(),
     ];
@@ -62,6 +74,8 @@ public static class Optimizer
     {
         var context = new TransformContext(indexes);
         plan = OptimizeLocally(plan, context);
+        if (IsRead(plan))
+            return plan;
         foreach (var transform in Physical)
             plan = transform.Apply(plan, context);
         return plan;
@@ -72,6 +86,9 @@ public static class Optimizer
 
     private static MirRelationExpr OptimizeLocally(MirRelationExpr plan, TransformContext context)
     {
+        // Most queries of an application are lookups: they need but a few of the transforms, once.
+        if (IsRead(plan))
+            return Reads.Aggregate(plan, (p, transform) => transform.Apply(p, context));
         for (var round = 0; round < RoundsMax; round++)
         {
             var before = plan;
@@ -83,4 +100,12 @@ public static class Optimizer
 
         return plan;
     }
+
+    /// <summary>Maps, filters and projects of one collection or constant.</summary>
+    private static bool IsRead(MirRelationExpr plan) => plan switch
+    {
+        MirRelationExpr.Map or MirRelationExpr.Filter or MirRelationExpr.Project => IsRead(plan.Children.First()),
+        MirRelationExpr.Get or MirRelationExpr.Constant => true,
+        _ => false,
+    };
 }

@@ -143,9 +143,9 @@ internal sealed partial class SqlWriter
                 W(")");
                 break;
             case Ast.Expr.Array x: Bracketed("ARRAY", x.Elements); break;
-            case Ast.Expr.ArraySubquery x: Enclosed("ARRAY (", x.Query); break;
+            case Ast.Expr.ArraySubquery x: Enclosed("ARRAY(", x.Query); break;
             case Ast.Expr.List x: Bracketed("LIST", x.Elements); break;
-            case Ast.Expr.ListSubquery x: Enclosed("LIST (", x.Query); break;
+            case Ast.Expr.ListSubquery x: Enclosed("LIST(", x.Query); break;
             case Ast.Expr.Map x:
                 W("MAP[");
                 List(x.Entries, e =>
@@ -156,7 +156,7 @@ internal sealed partial class SqlWriter
                 });
                 W("]");
                 break;
-            case Ast.Expr.MapSubquery x: Enclosed("MAP (", x.Query); break;
+            case Ast.Expr.MapSubquery x: Enclosed("MAP(", x.Query); break;
             case Ast.Expr.Row x: Call("ROW", x.Elements); break;
             case Ast.Expr.Subscript x: Subscript(x); break;
             default: throw new UnreachableException(expr.GetType().Name);

@@ -28,7 +28,7 @@ internal static class Keywords
         "cross full left right natural using set outer and or not in is like ilike between isnull notnull collate at case when then else end " +
         "cast exists extract position substring trim normalize coalesce greatest least nullif interval row array list map true false null any " +
         "all some distinct lateral rows values table show asc desc nulls operator char character string bigint smallint dec decimal double float " +
-        "int integer real boolean bytes json timestamp timestamptz time varchar bpchar default current escape over filter ignore respect mutually " +
+        "int integer real boolean bytes json timestamp timestamptz time varchar bpchar default current escape over filter ignore respect mutually recursive " +
         "public secret for of to only up within envelope if unique primary check constraint references cluster broken replan view index materialized " +
         "precision varying");
 

@@ -260,9 +260,9 @@ internal sealed class Lexer(string text)
             case 'r': built.Append('\r'); return;
             case 't': built.Append('\t'); return;
             case 'u' or 'U': Unicode(built, c == 'u' ? 4 : 8, at); return;
-            case 'x' when char.IsAsciiHexDigit(Peek(0)) || (c >= '0' && c <= '7'):
+            case 'x' when char.IsAsciiHexDigit(Peek(0)):
             case >= '0' and <= '7':
-                throw Error($"invalid escape sequence: octal and hexadecimal escapes are not supported", at);
+                throw Error("invalid escape sequence: octal and hexadecimal escapes are not supported", at);
             default: built.Append(c); return;
         }
     }

@@ -151,7 +151,7 @@ internal sealed partial class Parser
     {
         var variable = ParseVariableName();
         if (!Accept(TokenKind.Eq) && !Accept("TO"))
-            throw ExpectedOneOf(["equals sign", "TO"]);
+            throw Expected("equals sign or TO");
         return (variable, ParseSetValue());
     }
 

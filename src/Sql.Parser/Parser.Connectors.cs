@@ -135,11 +135,10 @@ internal sealed partial class Parser
         var mapped = new List<WebhookHeader>();
         var headers = false;
         AstList<WebhookHeaderFilter> filters = [];
-        while (IsWords("INCLUDE HEADER") || IsWords("INCLUDE HEADERS") || (mapped.Count > 0 || headers) && Is(TokenKind.Comma))
+        while (IsWords("INCLUDE HEADER") || IsWords("INCLUDE HEADERS"))
         {
             var from = Current.Start;
-            if (!Accept(TokenKind.Comma))
-                Expect("INCLUDE");
+            Expect("INCLUDE");
             if (Accept("HEADER"))
             {
                 var header = ParseString();

@@ -137,7 +137,7 @@ internal sealed partial class Parser
         if (!listed)
             throw Expected("left parenthesis");
         if (names.Count > 0)
-            throw ErrorAt(names[0].Span.End, "Expected a data type name");
+            throw ErrorAt(names[0].Span.End, "Expected a data type name, found the end of a column");
         return new Statement.CreateTable(
             name, columns.ToAstList(), constraints.ToAstList(), unless, temporary, ParseOptionalWithOptions(OptionNames.Table));
     }

@@ -251,6 +251,8 @@ internal sealed partial class Parser
                 return ParseCallOrName();
             case TokenKind.QuotedIdent:
                 return LooksLikeTypedLiteral() ? ParseTypedLiteral() : ParseCallOrName();
+            case TokenKind.Word when token.Text == "operator" && Ahead(1).Kind == TokenKind.LParen:
+                return ParseSigned();
             case TokenKind.Word:
                 return ParseKeywordOperand() ?? (LooksLikeTypedLiteral() ? ParseTypedLiteral()
                     : Keywords.InExpr.Contains(token.Text) ? throw Expected("an expression") : ParseCallOrName());

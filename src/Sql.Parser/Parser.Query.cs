@@ -73,7 +73,7 @@ internal sealed partial class Parser
             {
                 limited = true;
                 ExpectOneOf("FIRST", "NEXT");
-                var quantity = IsWord("ROW") || IsWord("ROWS") ? new Expr.NumberLiteral("1") : ParseExpr();
+                var quantity = (IsWord("ROW") && Ahead(1).Kind != TokenKind.LParen) || IsWord("ROWS") ? new Expr.NumberLiteral("1") : ParseExpr();
                 ExpectOneOf("ROW", "ROWS");
                 var ties = ExpectOneOf("ONLY", "WITH TIES") == "WITH TIES";
                 limit = new Limit(quantity, ties) { Span = SpanFrom(from) };
@@ -215,7 +215,7 @@ internal sealed partial class Parser
     private bool EndsProjection() =>
         Current.Kind is TokenKind.End or TokenKind.Semicolon or TokenKind.RParen
         || (IsWord("AS") && Ahead(1).Is("OF"))
-        || AnyWord("FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "UNION", "EXCEPT", "INTERSECT", "OPTIONS", "FETCH");
+        || AnyWord("FROM", "WHERE", "GROUP", "HAVING", "QUALIFY", "ORDER", "LIMIT", "OFFSET", "UNION", "EXCEPT", "INTERSECT", "OPTIONS", "FETCH", "RETURNING");
 
     private bool AnyWord(params ReadOnlySpan<string> words)
     {
@@ -325,7 +325,7 @@ internal sealed partial class Parser
         else if (Accept("USING"))
         {
             var columns = ParseColumnNames();
-            var alias = Accept("AS") ? ParseAnyIdent() : null;
+            var alias = !IsWords("AS OF") && Accept("AS") ? ParseAnyIdent() : null;
             constraint = new JoinConstraint.Using(columns, alias) { Span = SpanFrom(from) };
         }
         else

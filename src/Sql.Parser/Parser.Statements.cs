@@ -336,7 +336,7 @@ internal sealed partial class Parser
         var single = IsWord("SCHEMA");
         var name = ParseVariableName();
         if (!bare && !Accept(TokenKind.Eq) && !Accept("TO"))
-            throw ExpectedOneOf(["equals sign", "TO"]);
+            throw Expected("equals sign or TO");
         if (bare && !Accept(TokenKind.Eq))
             Accept("TO");
         return new Statement.SetVariable(local, name, ParseSetValue(single));

@@ -93,7 +93,7 @@ public sealed class LirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> colle
                 return Join(x);
             case LirRelationExpr.Reduce x:
                 foreach (var aggregate in x.Aggregates)
-                    Xunit.Assert.False(aggregate.Expr.Distinct && aggregate.Kind != ReduceKind.Basic);
+                    Xunit.Assert.False(aggregate.Expr.Distinct && aggregate.Kind == ReduceKind.Hierarchical);
                 ValueArray<ColumnType> grouped = [.. x.GroupKey.Select(k => k.TypeOf(x.Input.Columns)), .. x.Aggregates.Select(a => a.Expr.Output)];
                 return Apply(x.MfpAfter, Checked(Relations.Reduce(Eval(x.Input), x.GroupKey, [.. x.Aggregates.Select(a => a.Expr)]), grouped), x.Columns);
             case LirRelationExpr.TopK x:

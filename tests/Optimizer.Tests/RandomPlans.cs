@@ -33,6 +33,8 @@ public sealed class RandomPlans
 
     public IndexList Indexes { get; }
 
+    public RelationType TypeOf(GlobalId id) => _tables.Find(t => ((Id.Global)t.Get.Id).GlobalId == id).Get.Type;
+
     public IReadOnlyDictionary<GlobalId, Multiset> Collections => _tables.ToDictionary(t => ((Id.Global)t.Get.Id).GlobalId, t => t.Rows);
 
     public MirRelationExpr Plan(int depth)

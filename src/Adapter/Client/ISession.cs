@@ -80,8 +80,8 @@ public interface ISession : IAsyncDisposable
     ValueTask<ExecuteResponse> ExecuteAsync(string portal, CancellationToken cancel);
 
     /// <summary>
-    /// At Sync, or at the end of a simple query: commits (or, after a failure, rolls back) an implicit transaction; no effect in
-    /// an explicit one.
+    /// At Sync, or at the end of a simple query: commits (or, after a failure, rolls back) an implicit transaction. An explicit one
+    /// goes on; a failure, which may have been the wire's own, fails it.
     /// </summary>
     ValueTask EndImplicitAsync(bool failed, CancellationToken cancel);
 }

@@ -8,7 +8,13 @@ internal sealed partial class Session
     public ValueTask EndImplicitAsync(bool failed, CancellationToken cancel) => EdgeAsync(async () =>
     {
         if (_transaction is not { IsExplicit: false } transaction)
+        {
+            // What failed may have been the wire's: a value it could not read, a result it could not encode.
+            if (failed)
+                Fail();
             return true;
+        }
+
         try
         {
             if (!failed && !transaction.HasFailed)

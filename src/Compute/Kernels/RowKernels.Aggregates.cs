@@ -21,7 +21,8 @@ internal static unsafe partial class RowKernels
     {
         foreach (var (expr, _) in aggregates)
         {
-            if (expr.Func is not (AggregateFunc.Count or AggregateFunc.SumInt16 or AggregateFunc.SumInt32 or AggregateFunc.SumInt64))
+            if (expr.Func is not (AggregateFunc.Count or AggregateFunc.SumInt16 or AggregateFunc.SumInt32 or AggregateFunc.SumInt64
+                or AggregateFunc.Any or AggregateFunc.All))
                 throw new UnsupportedPlanException($"aggregate {expr.Func} is not supported");
         }
 
@@ -61,6 +62,8 @@ internal static unsafe partial class RowKernels
                         {
                             AggregateFunc.Count => Datum.FromInt64(n),
                             _ when n == 0 => Datum.Null,
+                            AggregateFunc.Any => Datum.FromBool(sum > 0),
+                            AggregateFunc.All => Datum.FromBool(sum == n),
                             AggregateFunc.SumInt64 => Datum.FromNumeric(new Numeric
                             {
                                 Low = (UInt128)Int128.Abs(sum),

@@ -1,4 +1,4 @@
-using System.Text;
+using System.Buffers.Binary;
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Expr;
@@ -14,18 +14,27 @@ internal static unsafe partial class RowKernels
         for (var i = 0; i < io.Count; i++)
         {
             var at = (byte*)io.Parts[0][i];
-            io.Outputs[0].Append(new ReadOnlySpan<byte>(at, *(int*)at));
+            io.Outputs[0].Append(new ReadOnlySpan<byte>(at, ErrorLength(at)));
             io.Selected[io.Emitted++] = i;
         }
     };
 
     /// <summary>Appends an encoded error.</summary>
-    public static void Encode(EvalError error, RowWriter output) => output.Append(Encoding.UTF8.GetBytes($"{error.SqlState}\0{error.Message}"));
+    public static void Encode(EvalError error, RowWriter output) => output.Append(EvalErrorCodec.Encode(error));
 
-    public static EvalError DecodeError(ReadOnlySpan<byte> bytes)
+    public static EvalError DecodeError(ReadOnlySpan<byte> bytes) => EvalErrorCodec.Decode(bytes);
+
+    /// <summary>An encoded error is four texts, each behind its length (all ones: absent).</summary>
+    private static int ErrorLength(byte* error)
     {
-        var parts = Encoding.UTF8.GetString(bytes).Split('\0', 2);
-        return new EvalError(parts[0], parts[1]);
+        var at = error;
+        for (var text = 0; text < 4; text++)
+        {
+            var length = BinaryPrimitives.ReadUInt32LittleEndian(new ReadOnlySpan<byte>(at, sizeof(uint)));
+            at += sizeof(uint) + (length == uint.MaxValue ? 0 : length);
+        }
+
+        return (int)(at - error);
     }
 
     /// <summary>Whether a key cannot be written in this layout: it then matches nothing.</summary>

@@ -65,6 +65,8 @@ public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public long DiffAt(int index) => Diffs == null ? UniformDiff : Diffs[index];
 
+    byte[] IMessage.Encode() => UpdateBatchCodec<TTime>.Encode(this);
+
     public void AddReference() => Interlocked.Increment(ref _references);
 
     public void Release()
@@ -109,6 +111,9 @@ internal interface IMessage
     int Updates { get; }
 
     long Bytes { get; }
+
+    /// <summary>As bytes for another process.</summary>
+    byte[] Encode();
 
     void AddReference();
 

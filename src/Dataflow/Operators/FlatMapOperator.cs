@@ -46,7 +46,7 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
     {
         while (_input.TryTake(out var batch))
             _waiting.Enqueue(batch);
-        var produced = 0;
+        var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
         while (produced < RowsPerRun && _waiting.TryPeek(out var batch))
         {
             while (_row < batch.Count && produced < RowsPerRun)
@@ -64,7 +64,7 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
             least = Stamp.Min(least, ((IMessage)batch).MinStamp);
         SetHold(least.IsClosed ? null : least);
         if (_waiting.Count > 0)
-            Activate();
+            ActivateWithCredit();
     }
 
     public override void Dispose()
@@ -165,7 +165,7 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
             delta.Release();
         }
 
-        var produced = 0;
+        var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
         while (produced < RowsPerRun && _waiting.TryPeek(out var waiting))
         {
             var count = Math.Min(KernelIo.Capacity, waiting.Batch.Count - _row);
@@ -182,7 +182,7 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         Flush();
         SetHold(_waiting.TryPeek(out var next) ? next.MinStamp : null);
         if (_waiting.Count > 0)
-            Activate();
+            ActivateWithCredit();
     }
 
     public override void Dispose()

@@ -58,7 +58,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         while (_input.TryTake(out var batch))
             _stash.Add(batch);
 
-        var fuel = RowsPerRun;
+        var fuel = Graph.Worker.IsCongested ? 0 : RowsPerRun;
         while (fuel > 0)
         {
             if (!_work.TryPeek(out var work))
@@ -81,7 +81,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         if (_work.TryPeek(out var next))
             least = Stamp.Min(least, next.MinStamp);
         if (fuel <= 0 || _work.Count > 0)
-            Activate();
+            ActivateWithCredit();
         SetHold(least.IsClosed ? null : least);
         AdvanceTraceHold(Stamp.Min(least, _input.FrontierStamp));
     }

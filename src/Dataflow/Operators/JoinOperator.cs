@@ -50,7 +50,7 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
     public override void Run()
     {
         TakeDeltas();
-        var fuel = RowsPerRun;
+        var fuel = Graph.Worker.IsCongested ? 0 : RowsPerRun;
         while (fuel > 0 && _work.TryPeek(out var work))
         {
             fuel -= _output.Match(work, fuel);
@@ -63,7 +63,7 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
         _output.Flush();
         SetHold(LeastPending());
         if (_work.Count > 0)
-            Activate();
+            ActivateWithCredit();
         AdvanceHold(ref _rightHold, _rightTrace, _left.FrontierStamp);
         AdvanceHold(ref _leftHold, _leftTrace, _right.FrontierStamp);
     }
@@ -144,7 +144,7 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
         }
         else
         {
-            hold.Advance(TTime.FromStamp(frontier));
+            hold.Advance(TTime.FromStamp(frontier).FutureBound);
         }
     }
 }

@@ -68,6 +68,15 @@ internal abstract class Operator
     /// <summary>Asks for another run.</summary>
     public void Activate() => Graph.Activate(Index);
 
+    /// <summary>Asks for another run, once this worker may make more data.</summary>
+    protected void ActivateWithCredit()
+    {
+        if (Graph.Worker.IsCongested)
+            Graph.Worker.WaitForCredit(this);
+        else
+            Activate();
+    }
+
     /// <summary>The hold with which the operator starts, the same at all workers; while building only.</summary>
     protected void InitialHold(Stamp stamp) => Hold = stamp;
 
@@ -101,7 +110,7 @@ internal abstract class Operator
     }
 
     /// <summary>A message at <paramref name="stamp"/> was taken by this run.</summary>
-    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, stamp);
+    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, TimeEffect == EdgeKind.Plain ? stamp : Tracker.Through(this, stamp));
 
     internal void RunOnce(bool account)
     {

@@ -149,6 +149,38 @@ public sealed class Worker
 
     internal void SendData(int peer, int dataflow, int place, IMessage message) => Links.SendData(Index, peer, dataflow, place, message);
 
+    // Back-pressure. What this worker sent and no inbox has handed on yet is counted, in bytes; operators that make much from little (joins, flat maps, reads of arrangements) put their work off while it is over the
+    // limit. Operators that pass on what they get never wait: so a receiver can always empty its inbox, and every wait ends.
+    private const long CreditBytes = 64L << 20;
+    private readonly List<Operator> _waitingForCredit = [];
+    private long _outstanding;
+    private int _waiting;
+
+    /// <summary>Whether operators should put off making more data.</summary>
+    internal bool IsCongested => Volatile.Read(ref _outstanding) > CreditBytes;
+
+    internal void UseCredit(long bytes) => Interlocked.Add(ref _outstanding, bytes);
+
+    /// <summary>Any thread.</summary>
+    internal void ReturnCredit(long bytes)
+    {
+        var left = Interlocked.Add(ref _outstanding, -bytes);
+        if (left <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+            Deliver(new InboxItem.Resume());
+    }
+
+    /// <summary>Activates <paramref name="op"/> when there is credit again.</summary>
+    internal void WaitForCredit(Operator op)
+    {
+        if (!_waitingForCredit.Contains(op))
+            _waitingForCredit.Add(op);
+        Interlocked.Exchange(ref _waiting, 1);
+
+        // Credit may have come back just before we announced that we wait.
+        if (Volatile.Read(ref _outstanding) <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+            Deliver(new InboxItem.Resume());
+    }
+
     internal void NoteActive(DataflowGraph graph)
     {
         if (graph.IsScheduled)
@@ -210,10 +242,12 @@ public sealed class Worker
                 }
                 else if (to is InboxItem.Data data)
                 {
+                    data.From.ReturnCredit(data.Message.Bytes);
                     InputAt(graph, data.Place).Receive(data.Message);
                 }
                 else if (to is InboxItem.Encoded encoded)
                 {
+                    Links.ReturnRemoteCredit(encoded.From, encoded.Bytes.Length);
                     var port = InputAt(graph, encoded.Place);
                     port.Receive(port.Decode(encoded.Bytes));
                 }
@@ -225,7 +259,16 @@ public sealed class Worker
                 list.Add(early);
                 break;
             case InboxItem.Data late: // its dataflow was dropped here
+                late.From.ReturnCredit(late.Message.Bytes);
                 late.Message.Release();
+                break;
+            case InboxItem.Encoded late:
+                Links.ReturnRemoteCredit(late.From, late.Bytes.Length);
+                break;
+            case InboxItem.Resume:
+                foreach (var op in _waitingForCredit)
+                    op.Activate();
+                _waitingForCredit.Clear();
                 break;
         }
     }
@@ -268,6 +311,9 @@ internal interface IWorkerLinks
 
     /// <summary>Takes over a reference to <paramref name="message"/>.</summary>
     void SendData(int from, int to, int dataflow, int place, IMessage message);
+
+    /// <summary>Tells a worker of another process that its data was taken.</summary>
+    void ReturnRemoteCredit(int worker, long bytes);
 }
 
 /// <summary>What comes in from outside a worker's thread.</summary>
@@ -283,8 +329,11 @@ internal abstract record InboxItem
 
     public sealed record Progress(int Dataflow, (int Place, Stamp Stamp, long Count)[] Changes) : ToDataflow(Dataflow);
 
-    public sealed record Data(int Dataflow, int Place, IMessage Message) : ToDataflow(Dataflow);
+    public sealed record Data(int Dataflow, int Place, IMessage Message, Worker From) : ToDataflow(Dataflow);
 
-    /// <summary>A message from another process, decoded when its dataflow exists.</summary>
-    public sealed record Encoded(int Dataflow, int Place, byte[] Bytes) : ToDataflow(Dataflow);
+    /// <summary>A message from another process's worker, decoded when its dataflow exists.</summary>
+    public sealed record Encoded(int Dataflow, int Place, byte[] Bytes, int From) : ToDataflow(Dataflow);
+
+    /// <summary>Credit came back to a worker that waited for it.</summary>
+    public sealed record Resume : InboxItem;
 }

@@ -95,7 +95,12 @@ public sealed class WorkerGroup : IDisposable
             }
         }
 
-        public void SendData(int from, int to, int dataflow, int place, IMessage message) =>
-            workers[to].Deliver(new InboxItem.Data(dataflow, place, message));
+        public void SendData(int from, int to, int dataflow, int place, IMessage message)
+        {
+            workers[from].UseCredit(message.Bytes);
+            workers[to].Deliver(new InboxItem.Data(dataflow, place, message, workers[from]));
+        }
+
+        public void ReturnRemoteCredit(int worker, long bytes) => throw new System.Diagnostics.UnreachableException();
     }
 }

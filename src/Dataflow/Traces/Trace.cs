@@ -438,6 +438,8 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
 
     public long Bytes { get; }
 
+    byte[] IMessage.Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
+
     public void AddReference() => _references++;
 
     public void Release()

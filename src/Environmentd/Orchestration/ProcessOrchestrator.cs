@@ -147,8 +147,11 @@ internal sealed partial class ProcessOrchestrator : IReplicaOrchestrator
                 }
                 catch (System.ComponentModel.Win32Exception e)
                 {
+                    // A missing or unreadable executable may come back (an upgrade in progress); reads wait meanwhile.
                     _owner.LogCannotStart(_instance, _name, $"{_owner._settings.Executable}: {e.Message}");
-                    return;
+                    if (!await PauseAsync(RestartPauseMax, cancel))
+                        return;
+                    continue;
                 }
 
                 var started = _owner._time.GetTimestamp();
@@ -168,14 +171,22 @@ internal sealed partial class ProcessOrchestrator : IReplicaOrchestrator
                     ? TimeSpan.FromMilliseconds(50)
                     : TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, RestartPauseMax.Ticks));
                 _owner.LogExited(_instance, _name, index, process.ExitCode, pause.TotalMilliseconds);
-                try
-                {
-                    await Task.Delay(pause, _owner._time, cancel);
-                }
-                catch (OperationCanceledException)
-                {
+                if (!await PauseAsync(pause, cancel))
                     return;
-                }
+            }
+        }
+
+        /// <summary>False when told to stop meanwhile.</summary>
+        private async Task<bool> PauseAsync(TimeSpan pause, CancellationToken cancel)
+        {
+            try
+            {
+                await Task.Delay(pause, _owner._time, cancel);
+                return true;
+            }
+            catch (OperationCanceledException)
+            {
+                return false;
             }
         }
 
@@ -204,8 +215,8 @@ internal sealed partial class ProcessOrchestrator : IReplicaOrchestrator
                 "--internal-http-listen-addr", "127.0.0.1:0",
                 "--process", index.ToString(CultureInfo.InvariantCulture),
                 "--workers", _size.Workers.ToString(CultureInfo.InvariantCulture),
-                "--cluster-id", _instance.Value,
-                "--replica-id", _name,
+                "--grpc-host", $"{_instance}.{_name}",
+                "--exit-with-parent",
                 "--persist-blob-url", settings.BlobUrl,
                 "--persist-consensus-url", settings.ConsensusUrl,
                 "--persist-pubsub-url", settings.PubSubUrl,

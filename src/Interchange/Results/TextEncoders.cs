@@ -135,7 +135,10 @@ internal static class TextEncoders
         public override void Write(ReadOnlySpan<byte> value, WireBuffer output)
         {
             output.Write(value);
-            var missing = length - Encoding.UTF8.GetCharCount(value);
+            // Characters: every byte but those that continue one.
+            var missing = length;
+            foreach (var b in value)
+                missing -= (b & 0xC0) != 0x80 ? 1 : 0;
             if (missing <= 0)
                 return;
             output.GetSpan(missing)[..missing].Fill((byte)' ');

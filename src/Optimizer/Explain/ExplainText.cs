@@ -10,16 +10,15 @@ namespace Materialize.Optimizer;
 public static class ExplainText
 {
     /// <summary>A logical plan by itself.</summary>
-    public static string Mir(MirRelationExpr plan, Func<GlobalId, string> names) => MirPrinter.Print(plan, Options(names, IndexList.None, null));
+    public static string Mir(MirRelationExpr plan, Func<GlobalId, string> names) => MirPrinter.Print(plan, Options(names, IndexList.None, isDecided: false));
 
     /// <summary>The optimised plan of a dataflow, and the indexes it uses.</summary>
     public static string Optimized(PlannedDataflow planned, Func<GlobalId, string> names)
     {
-        var usages = new SortedDictionary<GlobalId, string>();
         var text = new StringBuilder("Explained Query:\n");
-        Indent(text, 1, MirPrinter.Print(planned.Plan, Options(names, Imported(planned.Dataflow), usages)));
+        Indent(text, 1, MirPrinter.Print(planned.Plan, Options(names, Imported(planned.Dataflow))));
         Sources(text, planned.Dataflow, names);
-        Usages(text, planned.Dataflow, usages, names);
+        Usages(text, planned.Dataflow, names);
         return text.ToString();
     }
 
@@ -40,14 +39,13 @@ public static class ExplainText
         }
 
         Sources(text, dataflow, names);
-        Usages(text, dataflow, [], names);
+        Usages(text, dataflow, names);
         return text.ToString();
     }
 
     /// <summary>The optimised plan of a one-shot query.</summary>
     public static string Peek(PeekPlan plan, RowSetFinishing finishing, Func<GlobalId, string> names)
     {
-        var usages = new SortedDictionary<GlobalId, string>();
         var text = new StringBuilder();
         switch (plan)
         {
@@ -62,14 +60,14 @@ public static class ExplainText
             case PeekPlan.SlowPath x:
                 text.Append("Explained Query:\n");
                 var depth = Finish(text, finishing, x.ResultColumns.Count);
-                Indent(text, depth, MirPrinter.Print(x.Plan, Options(names, Imported(x.Dataflow), usages)));
+                Indent(text, depth, MirPrinter.Print(x.Plan, Options(names, Imported(x.Dataflow))));
                 Sources(text, x.Dataflow, names);
-                Usages(text, x.Dataflow, usages, names);
+                Usages(text, x.Dataflow, names);
                 return text.ToString();
             default:
                 text.Append("Explained Query (fast path):\n");
                 depth = Finish(text, finishing, plan.ResultColumns.Count);
-                Indent(text, depth, MirPrinter.Print(plan.Plan, Options(names, IndexList.None, usages)));
+                Indent(text, depth, MirPrinter.Print(plan.Plan, Options(names, IndexList.None)));
                 return text.ToString();
         }
     }
@@ -84,37 +82,35 @@ public static class ExplainText
         foreach (var built in x.Dataflow.Objects)
             Indent(text, depth, LirPrinter.Print(built.Plan, x.Dataflow.IndexImports, names));
         Sources(text, x.Dataflow, names);
-        Usages(text, x.Dataflow, [], names);
+        Usages(text, x.Dataflow, names);
         return text.ToString();
     }
 
-    private static PlanTextOptions Options(Func<GlobalId, string> names, IIndexOracle indexes, SortedDictionary<GlobalId, string>? usages) => new()
+    /// <param name="isDecided">Whether it is known what is read from storage and what from indexes.</param>
+    private static PlanTextOptions Options(Func<GlobalId, string> names, IIndexOracle indexes, bool isDecided = true) => new()
     {
         Name = names,
-        Access = (get, context) => Access(get, context, names, indexes, usages),
+        Access = (get, context) => Access(get, context, names, indexes, isDecided),
     };
 
     private static string Access(
-        MirRelationExpr.Get get, GetContext context, Func<GlobalId, string> names, IIndexOracle indexes, SortedDictionary<GlobalId, string>? usages)
+        MirRelationExpr.Get get, GetContext context, Func<GlobalId, string> names, IIndexOracle indexes, bool isDecided)
     {
         var id = ((Id.Global)get.Id).GlobalId;
         var available = indexes.IndexesOn(id);
         if (available.Count == 0)
-            return usages is null ? $"Get {names(id)}" : $"ReadStorage {names(id)}";
+            return isDecided ? $"ReadStorage {names(id)}" : $"Get {names(id)}";
         if (context.Join is not null && !context.ArrangedBy.IsEmpty)
         {
             var usage = context.Join is JoinImplementation.Delta ? "delta join lookup" : "differential join";
             var used = available.Where(i => context.ArrangedBy.Contains(i.Key.Exprs)).ToList();
             if (used.Count > 0)
             {
-                foreach (var index in used)
-                    usages?.TryAdd(index.Id, usage);
                 return $"ReadIndex on={Short(names(id))} {string.Join(" ", used.Select(i => $"{Short(names(i.Id))}=[{usage}]"))}";
             }
         }
 
         var access = AccessPath.Choose(available, Mfp.Identity(get.Type.Arity).Filter(context.Filters), null);
-        usages?.TryAdd(access.Index.Id, access.Literals is null ? "*** full scan ***" : "lookup");
         return $"ReadIndex on={Short(names(id))} {Short(names(access.Index.Id))}=[{Lookup(access.Literals, KeyTypes(access.Index.Key, get.Type))}]";
     }
 
@@ -189,13 +185,13 @@ public static class ExplainText
         }
     }
 
-    private static void Usages(StringBuilder text, DataflowDescription dataflow, SortedDictionary<GlobalId, string> usages, Func<GlobalId, string> names)
+    private static void Usages(StringBuilder text, DataflowDescription dataflow, Func<GlobalId, string> names)
     {
         if (dataflow.IndexImports.IsEmpty)
             return;
         text.Append("\nUsed Indexes:\n");
-        foreach (var index in dataflow.IndexImports)
-            text.Append($"  - {names(index.Id)} ({usages.GetValueOrDefault(index.Id, "*** full scan ***")})\n");
+        foreach (var (index, usages) in IndexUsages.Of(dataflow).OrderBy(u => u.Key))
+            text.Append($"  - {names(index)} ({string.Join(", ", usages)})\n");
     }
 
     private static void Indent(StringBuilder text, int depth, string block)

@@ -63,13 +63,13 @@ public static class JoinPlanning
             .Where(a => a.Count > 0 && shape.StreamKey(i, a, bound, join.Equivalences) is not null)
             .OrderByDescending(a => a.Count)
             .ToList();
-        var isUnique = input.IsUnique(key);
-        var useful = arranged.FirstOrDefault(a => a.Count >= key.Count || (isUnique && input.IsUnique(a)));
-        var chosen = arranged.Count > 0 && (useful != default || !isUnique) && arranged[0] is var widest ? (useful != default ? useful : widest) : key;
-        var isArranged = input.Arrangements.Contains(chosen);
+
+        // Rather the arrangement that exists than a new one with a longer key, unless only the new one finds single rows.
+        var finds = input.IsUnique(key);
+        var chosen = arranged.Where(a => a.Count >= key.Count || input.IsUnique(a) == finds).Select(a => (ValueArray<MirScalarExpr>?)a).FirstOrDefault() ?? key;
         return (
             new JoinStep(i, chosen),
-            new StepRank(isUnique && input.IsUnique(chosen), chosen.Count > 0, isArranged, input.Filters, chosen.Count, -i));
+            new StepRank(finds, chosen.Count > 0, input.Arrangements.Contains(chosen), input.Filters, chosen.Count, -i));
     }
 
     /// <summary>How good a lookup is; greater is better, earlier parts weigh more.</summary>

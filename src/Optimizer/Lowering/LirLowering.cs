@@ -189,14 +189,15 @@ internal sealed partial class LirLowering
     {
         foreach (var key in x.GroupKey)
             TemporalFilters.CheckFree(key);
-        if (DistinctAggregates.Split(x) is { } split)
-            return Lower(mfp.Apply(split));
         var input = Unconsolidated(Lower(x.Input).Plan);
         var aggregates = x.Aggregates.Select(a =>
         {
             foreach (var arg in a.Args)
                 TemporalFilters.CheckFree(arg);
-            return new LirAggregate(a with { Output = a.TypeOf(input.Columns) }, KindOf(a.Func));
+
+            // min, max, any and all do not see duplicates.
+            var distinct = a.Distinct && a.Func is not (AggregateFunc.Min or AggregateFunc.Max or AggregateFunc.Any or AggregateFunc.All);
+            return new LirAggregate(a with { Distinct = distinct, Output = a.TypeOf(input.Columns) }, KindOf(a.Func));
         });
         ValueArray<ColumnType> grouped = [.. x.GroupKey.Select(k => k.TypeOf(input.Columns)), .. aggregates.Select(a => a.Expr.Output)];
         return new Lowered(new LirRelationExpr.Reduce(input, x.GroupKey, aggregates, mfp, mfp.TypeOf(grouped)));

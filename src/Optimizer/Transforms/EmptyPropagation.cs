@@ -26,14 +26,3 @@ public sealed class EmptyPropagation : LocalRewrite
         _ => node,
     };
 }
-
-/// <summary>Questions about relational nodes.</summary>
-public static class MirNodes
-{
-    /// <summary>Known to have no rows and no error.</summary>
-    public static bool IsEmpty(this MirRelationExpr expr) => expr is MirRelationExpr.Constant { Error: null, Rows.IsEmpty: true };
-
-    /// <summary>The identity of joins: one row without columns.</summary>
-    public static bool IsUnit(this MirRelationExpr expr) =>
-        expr is MirRelationExpr.Constant { Error: null, Rows: [{ Diff: 1, Values.IsEmpty: true }] };
-}

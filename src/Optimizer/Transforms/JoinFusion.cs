@@ -19,37 +19,11 @@ public sealed class JoinFusion : LocalRewrite
         if (!join.Inputs.Any(i => i.IsUnit() || Mfps.Extract(i).Input is MirRelationExpr.Join))
             return Small(join);
 
-        var inputs = new List<MirRelationExpr>();
-        var equivalences = new List<ValueArray<MirScalarExpr>>();
-        var predicates = new List<MirScalarExpr>();
-        var columns = new List<MirScalarExpr>();
-        var arity = 0;
-        foreach (var input in join.Inputs)
-        {
-            var (mfp, inner) = Mfps.Extract(input);
-            if (input.IsUnit())
-                continue;
-            if (inner is MirRelationExpr.Join nested && !mfp.IsTemporal()
-                && Inlining.Outputs(mfp) is { } outputs && Inlining.Predicates(mfp) is { } filters)
-            {
-                inputs.AddRange(nested.Inputs);
-                equivalences.AddRange(nested.Equivalences.Select(c => c.Select(m => m.Shift(arity))));
-                predicates.AddRange(filters.Select(p => p.Shift(arity)));
-                columns.AddRange(outputs.Select(o => o.Shift(arity)));
-                arity += inner.Arity();
-            }
-            else
-            {
-                inputs.Add(input);
-                columns.AddRange(Enumerable.Range(arity, input.Arity()).Select(ScalarExprs.Column));
-                arity += input.Arity();
-            }
-        }
-
-        equivalences.AddRange(join.Equivalences.Select(c => c.Select(m => m.MapColumns(i => columns[i]))));
-        var after = Mfp.Identity(arity).Filter(predicates).Map(columns);
-        after = after.Project(Enumerable.Range(arity, columns.Count).ToValueArray());
-        return after.Optimize().Apply(Small(new MirRelationExpr.Join(inputs.ToValueArray(), equivalences.ToValueArray())));
+        return JoinLifting.Lift(
+            join,
+            (_, inner) => inner is MirRelationExpr.Join || inner.IsUnit(),
+            inner => inner is MirRelationExpr.Join nested ? (nested.Inputs, nested.Equivalences) : ([], []),
+            Small);
     }
 
     private static MirRelationExpr Small(MirRelationExpr.Join join) => join.Inputs.Count switch

@@ -8,7 +8,11 @@ public abstract class LocalRewrite : ITransform
     public abstract string Name { get; }
 
     public MirRelationExpr Apply(MirRelationExpr plan, TransformContext context) =>
-        Rewrite(plan.MapInputs(input => Apply(input, context)), context);
+        Keep(plan, Rewrite(plan.Rebuild(input => Apply(input, context)), context));
+
+    /// <summary>The old node when the new one is no different.</summary>
+    private static MirRelationExpr Keep(MirRelationExpr before, MirRelationExpr after) => before == after ? before : after;
+
 
     /// <summary>The node rewritten, or itself; its inputs are done.</summary>
     protected abstract MirRelationExpr Rewrite(MirRelationExpr node, TransformContext context);

@@ -13,9 +13,9 @@ public sealed class MfpFusion : ITransform
     public MirRelationExpr Apply(MirRelationExpr plan, TransformContext context)
     {
         if (plan is not (MirRelationExpr.Map or MirRelationExpr.Filter or MirRelationExpr.Project))
-            return plan.MapInputs(input => Apply(input, context));
+            return plan.Rebuild(input => Apply(input, context));
         var (mfp, input) = Mfps.Extract(plan);
-        var below = input.MapInputs(i => Apply(i, context));
-        return mfp.Optimize().Apply(below);
+        var result = mfp.Optimize().Apply(input.Rebuild(i => Apply(i, context)));
+        return result == plan ? plan : result;
     }
 }

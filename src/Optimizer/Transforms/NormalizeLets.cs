@@ -75,7 +75,7 @@ public sealed class NormalizeLets : ITransform
 
                 return Hoist(let.Body, new Dictionary<int, int>(scope) { [let.LocalId] = index }, bindings, bound);
             default:
-                return expr.MapInputs(input => Hoist(input, scope, bindings, bound));
+                return expr.Rebuild(input => Hoist(input, scope, bindings, bound));
         }
     }
 
@@ -88,7 +88,7 @@ public sealed class NormalizeLets : ITransform
     }
 
     private static MirRelationExpr Inline(MirRelationExpr expr, MirRelationExpr[] values) =>
-        expr is MirRelationExpr.Get { Id: Id.Local local } ? values[local.Number] : expr.MapInputs(input => Inline(input, values));
+        expr is MirRelationExpr.Get { Id: Id.Local local } ? values[local.Number] : expr.Rebuild(input => Inline(input, values));
 
     /// <summary>Computing it again costs no more than passing it on.</summary>
     private static bool IsTrivial(MirRelationExpr value)

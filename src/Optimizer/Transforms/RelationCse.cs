@@ -35,7 +35,7 @@ public sealed class RelationCse : ITransform
                 return Bind(let.Body, new Dictionary<int, MirRelationExpr>(scope) { [let.LocalId] = Bind(let.Value, scope, bindings, known) }, bindings, known);
         }
 
-        var node = expr.MapInputs(input => Bind(input, scope, bindings, known));
+        var node = expr.Rebuild(input => Bind(input, scope, bindings, known));
         if (IsMfp(node) && Mfps.Extract(node).Input is MirRelationExpr.Get { Id: Id.Global })
             return node;
         if (!known.TryGetValue(node, out var get))

@@ -14,6 +14,13 @@ internal sealed class RunMerger(IReadOnlyList<IAsyncEnumerable<UpdateColumns>> r
     private UpdateColumnsBuilder _out = new();
     private Position? _pending;
     private long _pendingDiff;
+    private Position? _emitted;
+
+    /// <summary>The greatest time that came out so far.</summary>
+    public Timestamp MaxTime { get; private set; } = Timestamp.MinValue;
+
+    /// <summary>How many updates came out so far, and how many of them have the row of the one before: those may cancel once times are raised.</summary>
+    public (long Updates, long SameRow) Counts { get; private set; }
 
     /// <summary>The merged run, in pieces. Together they are sorted and consolidated. To be enumerated once.</summary>
     public async IAsyncEnumerable<UpdateColumns> MergeAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
@@ -77,7 +84,15 @@ internal sealed class RunMerger(IReadOnlyList<IAsyncEnumerable<UpdateColumns>> r
     private void Emit()
     {
         if (_pending is { } pending && _pendingDiff != 0)
+        {
             _out.Add(pending.Updates.Row(pending.Index), pending.Time, _pendingDiff);
+            var sameRow = _emitted is { } before && before.Hash == pending.Hash
+                && before.Updates.Row(before.Index).SequenceEqual(pending.Updates.Row(pending.Index));
+            Counts = (Counts.Updates + 1, Counts.SameRow + (sameRow ? 1 : 0));
+            MaxTime = Timestamp.Join(MaxTime, pending.Time);
+            _emitted = pending;
+        }
+
         _pending = null;
     }
 

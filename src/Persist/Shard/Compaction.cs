@@ -8,6 +8,7 @@
 using System.Collections.Immutable;
 using Materialize.Persist.Columns;
 using Materialize.Persist.State;
+using Materialize.Repr;
 
 namespace Materialize.Persist.Shard;
 
@@ -15,6 +16,9 @@ internal static class Compaction
 {
     /// <summary>A batch weighs at least this much, so that empty and tiny ones are merged like small ones.</summary>
     private const long WeightMin = 256;
+
+    /// <summary>A batch is worth a rewrite of its own if at least one in so many updates may cancel.</summary>
+    private const long SameRowShareInverse = 4;
 
     public static bool IsDue(ShardState state, PersistConfig config) =>
         !state.IsTombstone && !Choose(state, config).IsEmpty;
@@ -32,7 +36,17 @@ internal static class Compaction
         }
 
         if (end < config.CompactionBatchesMin && state.InlineBytes <= config.InlineTotalBytesMax)
+        {
+            foreach (var batch in trace)
+            {
+                // Detail that kept updates from cancelling when the batch was merged is no longer wanted: rewrite it, once.
+                if (batch.ShrinksAt is { } time && state.Since.Time is { } since && since >= time)
+                    return [batch];
+            }
+
             return [];
+        }
+
         var (bestStart, bestEnd) = (0, 0);
         for (var last = end; last >= 2; last--)
         {
@@ -81,11 +95,15 @@ internal static class Compaction
         // Runs that are not merged now keep their times, so the batch as a whole cannot claim a since beyond what it had.
         var claimed = others.IsEmpty ? since : chosen[0].Since;
         var raiseTo = others.IsEmpty ? sinceTime : claimed.Time!.Value;
+        Timestamp? shrinksAt = null;
         try
         {
             var runs = inputs.Select(r => store.FetchRunAsync(r, updates => updates.AdvancedTo(raiseTo), cancel)).ToArray();
-            await foreach (var merged in new RunMerger(runs, services.Config.PartBytesTarget).MergeAsync(cancel))
+            var merger = new RunMerger(runs, services.Config.PartBytesTarget);
+            await foreach (var merged in merger.MergeAsync(cancel))
                 await writer.WriteAsync(merged, cancel);
+            if (others.IsEmpty && merger.MaxTime > sinceTime && merger.Counts.SameRow * SameRowShareInverse >= merger.Counts.Updates)
+                shrinksAt = merger.MaxTime;
         }
         catch (MissingBlobException)
         {
@@ -104,7 +122,7 @@ internal static class Compaction
         var ids = chosen.Select(b => b.Id).ToImmutableArray();
         ImmutableArray<Run> replacement = parts.IsEmpty ? others : others.Add(new Run(parts));
         var replaced = await machine.UpdateAsync<bool>(
-            s => s.FindAdjacent(ids) >= 0 ? new([new StateChange.Replace(ids, claimed, replacement)], true) : new([], false), cancel);
+            s => s.FindAdjacent(ids) >= 0 ? new([new StateChange.Replace(ids, claimed, shrinksAt, replacement)], true) : new([], false), cancel);
         if (!replaced)
             await writer.AbandonAsync();
         return replaced;

@@ -29,7 +29,8 @@ internal sealed record Run(ImmutableArray<Part> Parts);
 /// The updates of the times in [<paramref name="Lower"/>, <paramref name="Upper"/>), with times advanced to <paramref name="Since"/>.
 /// </summary>
 /// <param name="Id">Unique within the shard; names the batch when compaction replaces it.</param>
-internal sealed record Batch(ulong Id, Frontier Lower, Frontier Upper, Frontier Since, ImmutableArray<Run> Runs)
+/// <param name="ShrinksAt">Set by a merge which found that much will cancel once the shard's since is here; null if there is no such hope.</param>
+internal sealed record Batch(ulong Id, Frontier Lower, Frontier Upper, Frontier Since, Timestamp? ShrinksAt, ImmutableArray<Run> Runs)
 {
     public bool IsEmpty => Runs.IsEmpty;
 

@@ -38,7 +38,7 @@ internal abstract record StateChange
     public sealed record Append(Frontier Upper, ImmutableArray<Run> Runs) : StateChange;
 
     /// <summary>Compaction: the adjacent batches <paramref name="Ids"/> become one.</summary>
-    public sealed record Replace(ImmutableArray<ulong> Ids, Frontier Since, ImmutableArray<Run> Runs) : StateChange;
+    public sealed record Replace(ImmutableArray<ulong> Ids, Frontier Since, Repr.Timestamp? ShrinksAt, ImmutableArray<Run> Runs) : StateChange;
 
     public sealed record SetReader(Guid Id, LeasedReader Reader) : StateChange;
 
@@ -154,7 +154,7 @@ internal sealed record ShardState
         if (append.Runs.IsEmpty && last is not null)
             return this with { Upper = append.Upper, Trace = Trace.SetItem(Trace.Length - 1, last with { Upper = append.Upper }) };
         var widens = last is { IsEmpty: true };
-        var batch = new Batch(NextBatchId, widens ? last!.Lower : Upper, append.Upper, Frontiers.Minimum, append.Runs);
+        var batch = new Batch(NextBatchId, widens ? last!.Lower : Upper, append.Upper, Frontiers.Minimum, null, append.Runs);
         return this with
         {
             Upper = append.Upper,
@@ -168,7 +168,7 @@ internal sealed record ShardState
         var start = FindAdjacent(replace.Ids);
         Invariant.Check(start >= 0, "compaction replaces batches that are not there");
         var old = Trace.AsSpan().Slice(start, replace.Ids.Length);
-        var batch = new Batch(NextBatchId, old[0].Lower, old[^1].Upper, replace.Since, replace.Runs);
+        var batch = new Batch(NextBatchId, old[0].Lower, old[^1].Upper, replace.Since, replace.ShrinksAt, replace.Runs);
         var kept = batch.Parts.OfType<Part.Blob>().Select(p => p.Key).ToHashSet(StringComparer.Ordinal);
         return Retire([.. old], kept) with
         {

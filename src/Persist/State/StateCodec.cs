@@ -116,10 +116,17 @@ internal static class StateCodec
         }
 
         encoder.Varint((ulong)part.Count);
-        encoder.Bool(part.RewriteTime is not null);
-        if (part.RewriteTime is { } time)
-            encoder.Varint(time.Millis);
+        Time(encoder, part.RewriteTime);
     }
+
+    private static void Time(Encoder encoder, Timestamp? time)
+    {
+        encoder.Bool(time is not null);
+        if (time is { } there)
+            encoder.Varint(there.Millis);
+    }
+
+    private static Timestamp? Time(ref Decoder decoder) => decoder.Bool() ? new Timestamp(decoder.Varint()) : null;
 
     private static Part Part(ref Decoder decoder)
     {
@@ -139,7 +146,7 @@ internal static class StateCodec
         }
 
         static (int Count, Timestamp? Time) Tail(ref Decoder decoder) =>
-            ((int)decoder.Varint(), decoder.Bool() ? new Timestamp(decoder.Varint()) : null);
+            ((int)decoder.Varint(), Time(ref decoder));
     }
 
     public static void Frontier(Encoder encoder, Frontier frontier)
@@ -167,6 +174,7 @@ internal static class StateCodec
                 foreach (var id in x.Ids)
                     encoder.Varint(id);
                 Frontier(encoder, x.Since);
+                Time(encoder, x.ShrinksAt);
                 Runs(encoder, x.Runs);
                 break;
             case StateChange.SetReader x:
@@ -213,7 +221,7 @@ internal static class StateCodec
                 var ids = ImmutableArray.CreateBuilder<ulong>();
                 for (var n = decoder.Count(); n > 0; n--)
                     ids.Add(decoder.Varint());
-                return new StateChange.Replace(ids.ToImmutable(), Frontier(ref decoder), Runs(ref decoder));
+                return new StateChange.Replace(ids.ToImmutable(), Frontier(ref decoder), Time(ref decoder), Runs(ref decoder));
             case 2:
                 return new StateChange.SetReader(decoder.Guid(), Reader(ref decoder));
             case 3:
@@ -268,6 +276,7 @@ internal static class StateCodec
             Frontier(encoder, batch.Lower);
             Frontier(encoder, batch.Upper);
             Frontier(encoder, batch.Since);
+            Time(encoder, batch.ShrinksAt);
             Runs(encoder, batch.Runs);
         }
 
@@ -308,7 +317,8 @@ internal static class StateCodec
         var nextBatchId = decoder.Varint();
         var trace = ImmutableArray.CreateBuilder<Batch>();
         for (var n = decoder.Count(); n > 0; n--)
-            trace.Add(new Batch(decoder.Varint(), Frontier(ref decoder), Frontier(ref decoder), Frontier(ref decoder), Runs(ref decoder)));
+            trace.Add(new Batch(
+                decoder.Varint(), Frontier(ref decoder), Frontier(ref decoder), Frontier(ref decoder), Time(ref decoder), Runs(ref decoder)));
         var readers = ImmutableDictionary.CreateBuilder<Guid, LeasedReader>();
         for (var n = decoder.Count(); n > 0; n--)
             readers[decoder.Guid()] = Reader(ref decoder);

@@ -137,8 +137,8 @@ public sealed class TxnsHandle : IAsyncDisposable
         if (result is not TxnsResult.Committed)
             return result;
         await _reader.WaitForUpperPastAsync(at, cancel);
-        foreach (var shard in shards)
-            await FillAsync(shard, at, cancel);
+        // At once: their appends share commits of the consensus store, and a starting environment registers hundreds.
+        await Task.WhenAll(shards.Distinct().Select(shard => FillAsync(shard, at, cancel).AsTask()));
         return result;
     }
 

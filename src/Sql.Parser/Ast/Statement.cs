@@ -240,7 +240,7 @@ public abstract record CommentTarget : AstNode
     public sealed record Column(ObjectName Relation, Ident Name) : CommentTarget;
 }
 
-/// <summary>Kinds of objects a statement can name.</summary>
+/// <summary>Kinds of objects a statement can name. The parser answers Role for USER.</summary>
 public enum ObjectKind
 {
     Table, View, MaterializedView, Source, Sink, Index, Type, Role, User, Cluster, ClusterReplica, Secret, Connection,

@@ -167,6 +167,30 @@ public sealed class ShardTests
     }
 
     [Fact]
+    public async Task What_was_deleted_takes_no_space_once_nobody_can_see_it()
+    {
+        await using var client = T.Client(_blob, _consensus);
+        using var writer = await client.OpenWriterAsync(_shard, T.Cancel);
+        await using var reader = await client.OpenReaderAsync(_shard, "test", T.Cancel);
+        for (ulong time = 0; time < 20; time++)
+            await Append(writer, time, time + 1, ($"{time % 10}{Big}", time, time < 10 ? 1 : -1));
+        while (await client.MaintainAsync(_shard, T.Cancel))
+        {
+        }
+
+        Assert.Equal(20, (await client.StatisticsAsync(_shard, T.Cancel)).Updates);   // all detail can still be read
+        Assert.Equal(5, (await T.ContentsAsync(reader, 14)).Count);
+        await Append(writer, 20, 500);   // time passes, nothing is written
+        await reader.DowngradeSinceAsync(T.F(400), T.Cancel);
+        while (await client.MaintainAsync(_shard, T.Cancel))
+        {
+        }
+
+        Assert.InRange((await client.StatisticsAsync(_shard, T.Cancel)).Updates, 0, 5);
+        Assert.Empty(await T.ContentsAsync(reader, 400));
+    }
+
+    [Fact]
     public async Task A_reader_that_does_not_renew_loses_its_hold_and_hears_of_it()
     {
         var time = new ManualTime();

@@ -53,6 +53,43 @@ public sealed class TxnsTests
         Assert.Equal(["y"], (await Contents(reader, readA, 31)).Keys);
     }
 
+    /// <summary>The reader's view of the data shard is old, and the entry that would make up for it has been tidied away.</summary>
+    [Fact]
+    public async Task A_data_shard_whose_diffs_were_lost_is_read_up_to_date()
+    {
+        await using var client = Client(1);
+        await using var other = T.Client(
+            _blob, _consensus, new OnlyOf(s_txns, _push), T.Small with { PollWhenPushed = TimeSpan.FromHours(1) }, seed: 2);
+        await using var reader = await TxnsReader.OpenAsync(client, s_txns, T.Cancel);
+        await using var otherReader = await TxnsReader.OpenAsync(other, s_txns, T.Cancel);
+        await using var txns = await TxnsHandle.OpenAsync(client, reader, new FencingEpoch(1), T.Cancel);
+        var table = ShardId.New();
+        await txns.RegisterAsync(new Timestamp(10), [table], T.Cancel);
+        await using var data = await other.OpenReaderAsync(table, "t", T.Cancel);
+        await Commit(txns, 20, Write(table, ("x", 0, 1)));
+        await txns.ApplyAsync(T.Cancel);
+        await Commit(txns, 30);   // tidies
+        await otherReader.WaitForUpperPastAsync(new Timestamp(30), T.Cancel);
+        Assert.Equal(T.F(11), data.RecentUpper);   // old indeed
+        Assert.Equal(["x"], (await Contents(otherReader, data, 30)).Keys);
+        await using var late = await other.OpenReaderAsync(table, "late", T.Cancel);
+        await foreach (var delta in otherReader.SubscribeAsync(late, new Timestamp(0), T.Cancel))
+        {
+            Assert.Equal([("x", 20ul, 1L)], T.Updates(delta.Updates));
+            break;
+        }
+    }
+
+    private sealed class OnlyOf(ShardId shard, IStatePush inner) : IStatePush
+    {
+        public bool IsConnected => true;
+
+        public void Publish(ShardId of, VersionedData diff) => inner.Publish(of, diff);
+
+        public IDisposable Subscribe(ShardId of, Action<VersionedData> onDiff) =>
+            of == shard ? inner.Subscribe(of, onDiff) : new MemoryStream();
+    }
+
     [Fact]
     public async Task A_time_that_is_final_is_too_late_and_a_shard_that_is_no_table_is_refused()
     {

@@ -117,6 +117,8 @@ internal sealed class FakeSession(FakeAdapter adapter) : ISession
     public ValueTask EndImplicitAsync(bool failed, CancellationToken cancel)
     {
         Ends.Add(failed);
+        if (failed)
+            FailTransaction();
         if (TransactionStatus == TransactionStatus.Idle)
             _portals.Clear();
         return ValueTask.CompletedTask;

@@ -9,6 +9,8 @@ namespace Materialize.Slt.Format;
 public sealed partial class SltParser(string text, string engine)
 {
     private int _at;
+    private int _line = 1;
+    private int _lineAt;
     private bool _isCockroach;
 
     /// <summary>All records, unreadable ones included.</summary>
@@ -18,6 +20,7 @@ public sealed partial class SltParser(string text, string engine)
         while (true)
         {
             var start = _at;
+            LineOf(start);
             try
             {
                 if (Next() is not { } record)
@@ -26,7 +29,7 @@ public sealed partial class SltParser(string text, string engine)
             }
             catch (FormatException e)
             {
-                records.Add(new SltRecord.Unreadable(LineOf(start), e.Message));
+                records.Add(new SltRecord.Unreadable(_line, e.Message));
                 var blank = AnyBlankLine().Match(text, Math.Max(_at, start));
                 _at = blank.Success ? blank.Index + blank.Length : text.Length;
             }
@@ -240,7 +243,14 @@ public sealed partial class SltParser(string text, string engine)
         return part;
     }
 
-    private int LineOf(int position) => text.AsSpan(0, Math.Min(position, text.Length)).Count('\n') + 1;
+    /// <summary>Counted on from where the last call came to: positions only grow.</summary>
+    private int LineOf(int position)
+    {
+        var end = Math.Min(position, text.Length);
+        _line += text.AsSpan(_lineAt, end - _lineAt).Count('\n');
+        _lineAt = end;
+        return _line;
+    }
 
     [GeneratedRegex(@"(#[^\n]*)?\r?(\n|\z)")]
     private static partial Regex HeadEnd();

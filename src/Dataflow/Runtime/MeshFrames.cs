@@ -1,0 +1,138 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace Materialize.Dataflow.Runtime;
+
+// Frames between the processes of a replica: a length (4 bytes, of what follows), a kind (1 byte), a body. Numbers are little-endian; batches are raw columns. Both ends run the same build,
+// which the handshake's version stands for.
+
+internal enum FrameKind : byte
+{
+    /// <summary>from worker (4), dataflow (4), count (4), then place (4), outer (8), inner (8), count (8) each.</summary>
+    Progress = 1,
+
+    /// <summary>from worker (4), to worker (4), dataflow (4), place (4), batch.</summary>
+    Data = 2,
+
+    /// <summary>worker (4), bytes (8): that worker's data was taken from an inbox.</summary>
+    Credit = 3,
+}
+
+internal static class MeshFrames
+{
+    public const int HeaderBytes = 5;
+    public const int BytesMax = 1 << 30;
+    private const int ChangeBytes = 28;
+
+    public static byte[] Progress(int from, int dataflow, (int Place, Stamp Stamp, long Count)[] changes)
+    {
+        var frame = Begin(FrameKind.Progress, 12 + (ChangeBytes * changes.Length));
+        var body = frame.AsSpan(HeaderBytes);
+        BinaryPrimitives.WriteInt32LittleEndian(body, from);
+        BinaryPrimitives.WriteInt32LittleEndian(body[4..], dataflow);
+        BinaryPrimitives.WriteInt32LittleEndian(body[8..], changes.Length);
+        body = body[12..];
+        foreach (var (place, stamp, count) in changes)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(body, place);
+            BinaryPrimitives.WriteUInt64LittleEndian(body[4..], stamp.Outer);
+            BinaryPrimitives.WriteUInt64LittleEndian(body[12..], stamp.Inner);
+            BinaryPrimitives.WriteInt64LittleEndian(body[20..], count);
+            body = body[ChangeBytes..];
+        }
+
+        return frame;
+    }
+
+    public static InboxItem.Progress ReadProgress(ReadOnlySpan<byte> body)
+    {
+        var dataflow = BinaryPrimitives.ReadInt32LittleEndian(body[4..]);
+        var changes = new (int, Stamp, long)[BinaryPrimitives.ReadInt32LittleEndian(body[8..])];
+        body = body[12..];
+        for (var i = 0; i < changes.Length; i++)
+        {
+            changes[i] = (
+                BinaryPrimitives.ReadInt32LittleEndian(body),
+                new Stamp(BinaryPrimitives.ReadUInt64LittleEndian(body[4..]), BinaryPrimitives.ReadUInt64LittleEndian(body[12..])),
+                BinaryPrimitives.ReadInt64LittleEndian(body[20..]));
+            body = body[ChangeBytes..];
+        }
+
+        return new InboxItem.Progress(dataflow, changes);
+    }
+
+    public static byte[] Data(int from, int to, int dataflow, int place, byte[] batch)
+    {
+        var frame = Begin(FrameKind.Data, 16 + batch.Length);
+        var body = frame.AsSpan(HeaderBytes);
+        BinaryPrimitives.WriteInt32LittleEndian(body, from);
+        BinaryPrimitives.WriteInt32LittleEndian(body[4..], to);
+        BinaryPrimitives.WriteInt32LittleEndian(body[8..], dataflow);
+        BinaryPrimitives.WriteInt32LittleEndian(body[12..], place);
+        batch.CopyTo(body[16..]);
+        return frame;
+    }
+
+    public static byte[] Credit(int worker, long bytes)
+    {
+        var frame = Begin(FrameKind.Credit, 12);
+        BinaryPrimitives.WriteInt32LittleEndian(frame.AsSpan(HeaderBytes), worker);
+        BinaryPrimitives.WriteInt64LittleEndian(frame.AsSpan(HeaderBytes + 4), bytes);
+        return frame;
+    }
+
+    private static byte[] Begin(FrameKind kind, int bodyBytes)
+    {
+        var frame = new byte[HeaderBytes + bodyBytes];
+        BinaryPrimitives.WriteInt32LittleEndian(frame, bodyBytes + 1);
+        frame[4] = (byte)kind;
+        return frame;
+    }
+}
+
+/// <summary>What a process says first on each connection of the mesh.</summary>
+internal readonly record struct MeshHello(string Replica, ulong Epoch, int Process, int Processes, int Workers)
+{
+    private const ulong Magic = 0x4853454D5A4D; // "MZMESH"
+    private const uint Version = 1;
+    private const int FixedBytes = 8 + 4 + 8 + 4 + 4 + 4 + 4;
+
+    public async Task WriteAsync(Stream stream, CancellationToken cancel)
+    {
+        var name = Encoding.UTF8.GetBytes(Replica);
+        var bytes = new byte[FixedBytes + name.Length];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, Magic);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), Version);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(12), Epoch);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(20), Process);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(24), Processes);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(28), Workers);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(32), name.Length);
+        name.CopyTo(bytes, FixedBytes);
+        await stream.WriteAsync(bytes, cancel);
+        await stream.FlushAsync(cancel);
+    }
+
+    /// <exception cref="InvalidDataException">The other side is not a process of this version's mesh.</exception>
+    public static async Task<MeshHello> ReadAsync(Stream stream, CancellationToken cancel)
+    {
+        var bytes = new byte[FixedBytes];
+        await stream.ReadExactlyAsync(bytes, cancel);
+        if (BinaryPrimitives.ReadUInt64LittleEndian(bytes) != Magic)
+            throw new InvalidDataException("the peer does not speak the mesh protocol");
+        var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8));
+        if (version != Version)
+            throw new InvalidDataException($"the peer speaks version {version} of the mesh protocol, this process {Version}");
+        var length = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(32));
+        if (length is < 0 or > 1024)
+            throw new InvalidDataException("the peer's replica id is not plausible");
+        var name = new byte[length];
+        await stream.ReadExactlyAsync(name, cancel);
+        return new MeshHello(
+            Encoding.UTF8.GetString(name),
+            BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(12)),
+            BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(20)),
+            BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(24)),
+            BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(28)));
+    }
+}

@@ -1,0 +1,189 @@
+using System.Net;
+using System.Net.Sockets;
+using Materialize.Core.Rows;
+using Materialize.Dataflow;
+using Materialize.Dataflow.Runtime;
+
+namespace Materialize.Dataflow.Tests;
+
+/// <summary>Workers of several "processes" over loopback TCP: same answers, an orderly end when a peer dies, no mixing of epochs.</summary>
+[Collection("memory is counted process-wide")]
+public sealed class MeshTests
+{
+    [Theory, InlineData(2, 1), InlineData(2, 2), InlineData(3, 1)]
+    public async Task Processes_give_the_answers_of_one(int processes, int workers)
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var meshes = await JoinAsync(processes, workers, cancel);
+        var total = processes * workers;
+        var handles = new InputHandle<Time>[total];
+        var output = new Captured();
+        using var built = new CountdownEvent(total);
+        var closed = new TaskCompletionSource();
+        var (key, value) = (new Codec(8), new Codec(-1));
+        foreach (var mesh in meshes)
+        {
+            mesh.Group.Failed += (_, e) => closed.TrySetException(e);
+            mesh.Group.Start();
+            mesh.Group.PostToAll(worker =>
+            {
+                worker.BuildDataflow("mesh", scope =>
+                {
+                    (handles[worker.Index], var stream) = scope.NewInput("input", PairRows.Text.Shape, 0);
+                    var arranged = stream.Arrange("a", Kernels.Split(PairRows.Text, key, value), key.Shape, value.Shape).Arranged;
+                    var joined = arranged.Join("self", arranged, Kernels.Joined(key, value, value, PairRows.Fixed), PairRows.Fixed.Shape).Ok;
+                    var distinct = joined.Map("swap", Kernels.Map(PairRows.Fixed, PairRows.Text, (a, b) => (b % 50, a)), PairRows.Text.Shape).Ok.Distinct();
+                    output.Attach(distinct, PairRows.Text, worker.Index);
+                    distinct.ForEach("end", null, _ =>
+                    {
+                        lock (output.Updates)
+                        {
+                            if (output.Frontiers.Count == total && output.Frontier.IsClosed)
+                                closed.TrySetResult();
+                        }
+                    });
+                });
+                built.Signal();
+            });
+        }
+
+        built.Wait(cancel);
+        var script = new Script(total, 25, 20);
+        for (var time = 0UL; time < 40; time++)
+        {
+            var round = script.Round(time, 60);
+            ForEachWorker(meshes, w =>
+            {
+                var mine = round.Where((_, i) => i % total == w).ToList();
+                var next = time + 1;
+                return _ =>
+                {
+                    foreach (var u in mine)
+                        handles[w].Send(PairRows.Text.Encode(u.A, u.B), u.Time, u.Diff);
+                    handles[w].AdvanceTo(next);
+                };
+            });
+        }
+
+        ForEachWorker(meshes, w => _ => handles[w].Close());
+        await closed.Task.WaitAsync(TimeSpan.FromSeconds(60), cancel);
+        for (var t = 0UL; t < 40; t += 3)
+        {
+            var input = Bag.At(script.Updates, t);
+            new Bag(new Bag(from l in input from r in input where r.Key.A == l.Key.A select ((((l.Key.B * 1000) + r.Key.B) % 50, l.Key.A), l.Value * r.Value))
+                .Where(r => r.Value > 0).Select(r => (r.Key, 1L))).MustEqual(output.At(t), $"at {t}");
+        }
+
+        foreach (var mesh in meshes)
+            await mesh.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task More_than_the_credit_flows()
+    {
+        // One process makes 200 MB for the other, by a flat map: it has to stop for credit several times, and nothing is lost.
+        const int rowBytes = 10_000;
+        const int rows = 20_000;
+        var cancel = TestContext.Current.CancellationToken;
+        var meshes = await JoinAsync(2, 1, cancel);
+        var seen = 0L;
+        var closed = new TaskCompletionSource();
+        foreach (var mesh in meshes)
+        {
+            mesh.Group.Failed += (_, e) => closed.TrySetException(e);
+            mesh.Group.Start();
+            mesh.Group.PostToAll(worker => worker.BuildDataflow("wide", scope =>
+            {
+                var (handle, stream) = scope.NewInput("input", new RowShape(8), 0);
+                var wide = stream.FlatMap("widen", (_, to) =>
+                {
+                    for (var i = 0; i < 10; i++)
+                    {
+                        unsafe
+                        {
+                            new Span<byte>(to.Rows.Reserve(rowBytes), rowBytes).Fill((byte)i);
+                        }
+
+                        to.Rows.Commit(rowBytes);
+                    }
+
+                    to.Position++;
+                    to.More = to.Position < rows / 10;
+                }, RowShape.Variable).Ok;
+                wide.Gather(1).ForEach("count", batch => Interlocked.Add(ref seen, batch.Count), frontier =>
+                {
+                    if (worker.Index == 1 && frontier.IsClosed)
+                        closed.TrySetResult();
+                });
+                if (worker.Index == 0)
+                    handle.Send(new byte[8], 0, 1);
+                handle.Close();
+            }));
+        }
+
+        await closed.Task.WaitAsync(TimeSpan.FromSeconds(60), cancel);
+        Assert.Equal(rows, seen);
+        foreach (var mesh in meshes)
+            await mesh.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_lost_peer_ends_the_epoch()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var meshes = await JoinAsync(2, 1, cancel);
+        await meshes[1].DisposeAsync();
+        var lost = await Assert.ThrowsAsync<PeerLostException>(() => meshes[0].Ended.WaitAsync(TimeSpan.FromSeconds(20), cancel));
+        Assert.Equal(1, lost.Process);
+        await meshes[0].DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Another_epoch_is_refused()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var listeners = Listeners(2);
+        var first = Mesh.JoinAsync(new MeshOptions("r1", 7, 0, Addresses(listeners), 1), listeners[0], cancel);
+        var second = Mesh.JoinAsync(new MeshOptions("r1", 8, 1, Addresses(listeners), 1), listeners[1], cancel);
+        await Assert.ThrowsAsync<InvalidDataException>(() => second);
+        await Assert.ThrowsAsync<InvalidDataException>(() => first);
+        foreach (var listener in listeners)
+            listener.Dispose();
+    }
+
+    private static void ForEachWorker(Mesh[] meshes, Func<int, Action<Worker>> action)
+    {
+        foreach (var mesh in meshes)
+        {
+            foreach (var worker in mesh.Group.Workers)
+                worker.Post(action(worker.Index));
+        }
+    }
+
+    private static async Task<Mesh[]> JoinAsync(int processes, int workers, CancellationToken cancel)
+    {
+        var listeners = Listeners(processes);
+        var joins = new Task<Mesh>[processes];
+        for (var p = 0; p < processes; p++)
+            joins[p] = Mesh.JoinAsync(new MeshOptions("r1", 1, p, Addresses(listeners), workers), listeners[p], cancel);
+        var meshes = await Task.WhenAll(joins);
+        foreach (var listener in listeners)
+            listener.Dispose();
+        return meshes;
+    }
+
+    private static EndPoint[] Addresses(Socket[] listeners) => Array.ConvertAll(listeners, l => l.LocalEndPoint!);
+
+    private static Socket[] Listeners(int count)
+    {
+        var listeners = new Socket[count];
+        for (var i = 0; i < count; i++)
+        {
+            listeners[i] = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            listeners[i].Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            listeners[i].Listen();
+        }
+
+        return listeners;
+    }
+}
