@@ -42,12 +42,12 @@ internal struct Check
 }
 
 internal sealed record Report(
-    double LoadRate, double UpdateRate, double P50, double P99, double Max, long PeakMb, long Rows, ulong Sum, string? Expected, double GcPauses)
+    double LoadRate, double UpdateRate, double P50, double P99, double Max, long PeakMb, long Rows, ulong Sum, string? Expected, double GcPauses, double LoadCpuRate, double UpdateCpuRate)
 {
     public bool IsRight => Expected is null || Expected == $"{Rows} {Sum:x16}";
 
     public override string ToString() =>
-        $"load {LoadRate / 1e6:F2} M rows/s, rounds {UpdateRate / 1e6:F3} M updates/s, p50/p99/max {P50:F4}/{P99:F4}/{Max:F4} ms, peak {PeakMb} MB, gc {GcPauses:P2}, "
+        $"load {LoadRate / 1e6:F2} M rows/s, rounds {UpdateRate / 1e6:F3} M updates/s, p50/p99/max {P50:F4}/{P99:F4}/{Max:F4} ms, cpu {LoadCpuRate / 1e6:F2} / {UpdateCpuRate / 1e6:F3}, peak {PeakMb} MB, gc {GcPauses:P2}, "
         + $"rows {Rows} check {Sum:x16} {(Expected is null ? "" : IsRight ? "OK" : $"WRONG, expected {Expected}")}";
 }
 
@@ -77,14 +77,17 @@ internal abstract class Workload : IDisposable
         Worker.StepWhileBusy();
         var gcBefore = GC.GetTotalPauseDuration();
         var whole = Stopwatch.StartNew();
+        var cpuStart = Cpu();
         Load();
         Complete(0);
         var load = whole.Elapsed.TotalSeconds;
+        var loadCpu = Cpu() - cpuStart;
         while (Worker.Step())
         {
         }
 
         var latencies = new double[Rounds];
+        cpuStart = Cpu();
         var rounds = Stopwatch.StartNew();
         for (var r = 0; r < Rounds; r++)
         {
@@ -95,12 +98,14 @@ internal abstract class Workload : IDisposable
         }
 
         var seconds = rounds.Elapsed.TotalSeconds;
+        var roundsCpu = Cpu() - cpuStart;
         var gc = (GC.GetTotalPauseDuration() - gcBefore).TotalSeconds / whole.Elapsed.TotalSeconds;
         var peak = PeakMb();
         Array.Sort(latencies);
         var check = Final();
         return new Report(
-            LoadRows / load, Rounds == 0 ? 0 : Rounds * UpdatesPerRound / seconds, At(0.5), At(0.99), At(1), peak, check.Rows, check.Sum, Expected, gc);
+            LoadRows / load, Rounds == 0 ? 0 : Rounds * UpdatesPerRound / seconds, At(0.5), At(0.99), At(1), peak, check.Rows, check.Sum, Expected, gc,
+            LoadRows / loadCpu, Rounds == 0 ? 0 : Rounds * UpdatesPerRound / roundsCpu);
 
         double At(double q) => latencies.Length == 0 ? 0 : latencies[Math.Min(latencies.Length - 1, (int)(q * latencies.Length))];
     }
@@ -137,6 +142,9 @@ internal abstract class Workload : IDisposable
         while (!Probe.HasPassed(time))
             Worker.Step();
     }
+
+    // Of all threads: the compiler's included. On a busy machine it says more than the clock.
+    private static double Cpu() => Environment.CpuUsage.TotalTime.TotalSeconds;
 
     private static long PeakMb()
     {

@@ -99,12 +99,71 @@ public sealed class RandomPlanTests
             var found = AsMultiset(Enumerable.Range(0, rows.Batch.Count)
                 .Select(i => (RowCodec.Unpack(layout, rows.Batch.Row(i)).ToValueArray(), rows.Batch.Diffs[i]))).ToString();
             if (found != expected)
-                throw new InvalidOperationException($"seed {seed}, time {time}\nexpected {expected}\nfound    {found}\n{MirPrinter.Print(plan)}");
+            {
+                var blamed = await BlameAsync(replica, planned, contents, ready => Renamed.Apply(Ready(ready), Fresh), time);
+                throw new InvalidOperationException($"seed {seed}, time {time}\nexpected {expected}\nfound    {found}\n{MirPrinter.Print(plan)}\n{blamed}");
+            }
         }
 
         created.Reverse();
         foreach (var id in created)
             await replica.Controller.SendAsync(new ComputeCommand.AllowCompaction(id, null));
+    }
+
+    /// <summary>The first part of a plan, from the leaves up, that by itself comes out wrong.</summary>
+    private static async Task<string> BlameAsync(
+        Replica replica,
+        DataflowDescription planned,
+        Dictionary<GlobalId, Multiset> contents,
+        Func<DataflowDescription, DataflowDescription> ready,
+        ulong time)
+    {
+        var parts = new List<LirRelationExpr>();
+        void Collect(LirRelationExpr part)
+        {
+            foreach (var child in part.Children)
+                Collect(child);
+            if (!MentionsLocal(part))
+                parts.Add(part);
+        }
+
+        foreach (var built in planned.Objects)
+            Collect(built.Plan);
+        for (var i = 0; i < parts.Count; i++)
+        {
+            var (id, index) = (GlobalId.User((ulong)(600 + i)), GlobalId.User((ulong)(800 + i)));
+            var key = Plans.Key([.. Enumerable.Range(0, parts[i].Columns.Count)]);
+            var dataflow = planned with
+            {
+                Objects = [new BuildDesc(id, parts[i])],
+                IndexExports = [new IndexExport(index, new IndexDesc(id, key), new RelationType(parts[i].Columns))],
+            };
+            var expected = new LirInterpreter(contents).Run(dataflow)[id].ToString();
+            var started = ready(dataflow);
+            await replica.Controller.RunAsync(started);
+            var result = await replica.Controller.PeekAsync(Plans.Peek(started.IndexExports[0].Id, parts[i].Columns, time));
+            var layout = RowLayout.For(parts[i].Columns);
+            var found = result is PeekResult.Rows rows
+                ? AsMultiset(Enumerable.Range(0, rows.Batch.Count)
+                    .Select(j => (RowCodec.Unpack(layout, rows.Batch.Row(j)).ToValueArray(), rows.Batch.Diffs[j]))).ToString()
+                : $"{result}";
+            if (found != expected)
+                return $"blame:\nexpected {expected}\nfound    {found}\n{LirPrinter.Print(parts[i], planned.IndexImports, id => id.ToString())}";
+        }
+
+        return "no part is wrong by itself";
+    }
+
+    private static bool MentionsLocal(LirRelationExpr plan)
+    {
+        return Free(plan, []);
+
+        static bool Free(LirRelationExpr p, HashSet<int> bound) => p switch
+        {
+            LirRelationExpr.Get { Id: Id.Local local } => !bound.Contains(local.Number),
+            LirRelationExpr.Let x => Free(x.Value, bound) || Free(x.Body, [.. bound, x.LocalId]),
+            _ => p.Children.Any(c => Free(c, bound)),
+        };
     }
 
     private static Multiset AsMultiset(IEnumerable<(ValueArray<Datum> Row, long Diff)> rows)

@@ -34,6 +34,13 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(accumulatorBytes, sizeof(long));
         var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, split, keyShape, valueShape);
+        if (!TTime.IsTotal)
+        {
+            var reduced = GeneralReduceOperator<TTime>.Build(
+                ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", keyShape), name, new WholeAccumulation(accumulatorBytes, accumulate, finish, shape), shape);
+            return reduced with { Errors = reduced.Errors.Concat(errors) };
+        }
+
         var op = new AccumulableOperator<TTime>(keyed, name, keyShape, accumulatorBytes, accumulate, finish, shape);
         var own = new Stream<TTime>(source.Scope, op._errors, RowShape.Variable);
         return new OkErr<TTime>(new Stream<TTime>(source.Scope, op._ok, shape), own.Concat(errors));
@@ -194,6 +201,12 @@ internal sealed unsafe class ThresholdOperator<TTime> : TimedReduceOperator<TTim
     public static Stream<TTime> Build(Stream<TTime> source, string name, bool distinct)
     {
         var (keyed, _) = KeyByOperator<TTime>.Build(source, name, null, default, default);
+        if (!TTime.IsTotal)
+        {
+            var arranged = ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", source.Shape);
+            return GeneralReduceOperator<TTime>.Build(arranged, name, new WholeThreshold(distinct), source.Shape).Ok;
+        }
+
         return new Stream<TTime>(source.Scope, new ThresholdOperator<TTime>(keyed, name, source.Shape, distinct)._output, source.Shape);
     }
 

@@ -11,6 +11,7 @@ namespace Materialize.Dataflow.Operators;
 /// </summary>
 internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
+    private const long MergeRowsPerRun = 1 << 20;
     private const int RunRows = SortWindow.RowsMax - 8192;
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<ArrangedDelta<TTime>> _output;
@@ -20,6 +21,9 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     private readonly List<UpdateBatch<TTime>> _later = []; // wholly at or after the last frontier
     private readonly List<Batch<TTime>> _runs = [];
     private int _unsortedRows;
+    private Merger<TTime>? _merging; // the runs that _mergingTo made complete
+    private Frontier<TTime> _mergingTo;
+    private Stamp _mergingMin;
     private Frontier<TTime> _sealed = Frontier<TTime>.At(TTime.Minimum);
 
     private ArrangeOperator(Stream<TTime> keyed, string name, RowShape keyShape)
@@ -63,9 +67,24 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
                 SortUnsorted();
         }
 
+        // A large merge is finished before anything later is sealed, a part of it in each run.
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
-        if (frontier.CompareTo(_sealed) > 0)
+        if (_merging is null && frontier.CompareTo(_sealed) > 0)
             Seal(frontier);
+        if (_merging is not null)
+        {
+            _merging.Work(MergeRowsPerRun);
+            if (_merging.IsDone)
+            {
+                var merged = _merging.Finish();
+                _merging.Dispose();
+                _merging = null;
+                Deliver(merged, _mergingTo);
+            }
+
+            Activate();
+        }
+
         SetHold(LeastPending());
     }
 
@@ -77,6 +96,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
             batch.Release();
         foreach (var run in _runs)
             run.Release();
+        _merging?.Dispose();
         _tools.Dispose();
     }
 
@@ -87,7 +107,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     {
         if (_unsorted.Count == 0)
             return;
-        if (_tools.SortRun(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_unsorted), _trace.Since) is { } run)
+        if (_tools.SortRun(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_unsorted), TTime.Minimum) is { } run)
             _runs.Add(run);
         foreach (var batch in _unsorted)
             batch.Release();
@@ -116,7 +136,27 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
 
         _later.RemoveRange(kept, _later.Count - kept);
         SortUnsorted();
-        var delta = TakeComplete(frontier);
+        var complete = TakeComplete(frontier);
+        if (complete.Count > 1)
+        {
+            // With the true times: consumers see them.
+            _merging = new Merger<TTime>(_tools, complete.ToArray());
+            _mergingTo = frontier;
+            _mergingMin = Stamp.Closed;
+            foreach (var run in complete)
+            {
+                _mergingMin = Stamp.Min(_mergingMin, run.MinTime.ToStamp());
+                run.Release();
+            }
+
+            return;
+        }
+
+        Deliver(complete.Count == 0 ? null : complete[0], frontier);
+    }
+
+    private void Deliver(Batch<TTime>? delta, Frontier<TTime> frontier)
+    {
         if (delta is null)
         {
             _trace.Insert(null, frontier);
@@ -132,8 +172,8 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _sealed = frontier;
     }
 
-    // The updates of runs before the frontier as one batch. Runs with later times keep those.
-    private Batch<TTime>? TakeComplete(Frontier<TTime> frontier)
+    // The updates of runs before the frontier. Runs with later times keep those.
+    private List<Batch<TTime>> TakeComplete(Frontier<TTime> frontier)
     {
         var complete = new List<Batch<TTime>>();
         var rest = new List<Batch<TTime>>();
@@ -160,18 +200,12 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
 
         _runs.Clear();
         _runs.AddRange(rest);
-        if (complete.Count <= 1)
-            return complete.Count == 0 ? null : complete[0];
-        using var merger = new Merger<TTime>(_tools, complete.ToArray()) { Since = _trace.Since };
-        merger.Work(long.MaxValue);
-        foreach (var run in complete)
-            run.Release();
-        return merger.Finish();
+        return complete;
     }
 
     private Stamp? LeastPending()
     {
-        var least = Stamp.Closed;
+        var least = _merging is null ? Stamp.Closed : _mergingMin;
         foreach (var batch in _unsorted)
             least = Stamp.Min(least, batch.MinTime.ToStamp());
         foreach (var batch in _later)

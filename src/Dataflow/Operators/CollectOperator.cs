@@ -20,6 +20,8 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
 
     public static OkErr<TTime> Build(Arranged<TTime> source, string name, GroupKernel group, RowShape outputShape, RowKernel finish, RowShape shape)
     {
+        if (!TTime.IsTotal)
+            return GeneralReduceOperator<TTime>.Build(source, name, new WholeGroup(group, outputShape, finish, shape), shape);
         var op = new GroupReduceOperator<TTime>(source, name, group, outputShape, finish, shape);
         return new OkErr<TTime>(
             new Stream<TTime>(source.Scope, op.Reduction.Ok!, shape), new Stream<TTime>(source.Scope, op.Reduction.ErrorsOut!, RowShape.Variable));

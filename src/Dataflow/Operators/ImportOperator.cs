@@ -82,7 +82,7 @@ internal sealed class ImportOperator<TTime> : Operator, IDeltaListener<TTime> wh
 
         // The import's own hold is for consumers that come and go; it follows what has been shown.
         if (!_upper.IsClosed)
-            _hold?.Advance(_upper.Time);
+            _hold?.Advance(_upper.Time.FutureBound);
     }
 
     public override void Dispose()

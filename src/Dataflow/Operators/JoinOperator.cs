@@ -144,7 +144,7 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
         }
         else
         {
-            hold.Advance(TTime.FromStamp(frontier));
+            hold.Advance(TTime.FromStamp(frontier).FutureBound);
         }
     }
 }

@@ -22,6 +22,12 @@ internal sealed unsafe class TopKOperator<TTime> : GroupReduceOperator<TTime, To
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, split, keyShape, rowShape, sortKeyShape);
         var arranged = ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", keyShape);
+        if (!TTime.IsTotal)
+        {
+            var reduced = GeneralReduceOperator<TTime>.Build(arranged, name, new WholeTopK(arranged.ValueShape, sortKeyShape, limit, offset), rowShape);
+            return reduced with { Errors = reduced.Errors.Concat(errors) };
+        }
+
         var op = new TopKOperator<TTime>(arranged, name, sortKeyShape, rowShape, limit, offset);
         return new OkErr<TTime>(new Stream<TTime>(source.Scope, op.Reduction.Output!, rowShape), errors);
     }

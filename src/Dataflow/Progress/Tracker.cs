@@ -191,7 +191,7 @@ internal sealed class Tracker(DataflowGraph graph)
                     foreach (var source in input.Sources)
                         frontier = Stamp.Min(frontier, source.Owner.OutputFrontier);
                     changed |= SetInput(input, frontier);
-                    least = Stamp.Min(least, frontier);
+                    least = Stamp.Min(least, Through(op, frontier));
                 }
 
                 if (changed && op.FollowsFrontier)
@@ -243,7 +243,7 @@ internal sealed class Tracker(DataflowGraph graph)
             again = false;
             foreach (var op in operators)
             {
-                var least = op.HoldPlace.Counts.Min;
+                var least = Stamp.Closed;
                 foreach (var input in op.Inputs)
                 {
                     least = Stamp.Min(least, input.MessagePlace.Counts.Min);
@@ -251,7 +251,7 @@ internal sealed class Tracker(DataflowGraph graph)
                         least = Stamp.Min(least, outs[source.Owner.Index]);
                 }
 
-                least = Through(op, least);
+                least = Stamp.Min(Through(op, least), op.HoldPlace.Counts.Min);
                 if (least < outs[op.Index])
                 {
                     outs[op.Index] = least;
@@ -277,7 +277,8 @@ internal sealed class Tracker(DataflowGraph graph)
         }
     }
 
-    private static Stamp Through(Operator op, Stamp stamp) => stamp.IsClosed
+    /// <summary>The least time at which <paramref name="op"/> can send because of a message at <paramref name="stamp"/>.</summary>
+    public static Stamp Through(Operator op, Stamp stamp) => stamp.IsClosed
         ? stamp
         : op.TimeEffect switch
         {

@@ -110,7 +110,7 @@ internal abstract class Operator
     }
 
     /// <summary>A message at <paramref name="stamp"/> was taken by this run.</summary>
-    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, stamp);
+    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, TimeEffect == EdgeKind.Plain ? stamp : Tracker.Through(this, stamp));
 
     internal void RunOnce(bool account)
     {

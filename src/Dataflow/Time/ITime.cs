@@ -19,6 +19,15 @@ public interface ITime<TSelf> : ILattice<TSelf>, IComparable<TSelf> where TSelf 
     /// <summary>Whether the partial order is the total order. Operators that keep only current state need this.</summary>
     static abstract bool IsTotal { get; }
 
+    /// <summary>Loops around operators at this kind of time.</summary>
+    static abstract int Depth { get; }
+
+    /// <summary>
+    /// The greatest time at or before, in the partial order, every time that is totally at or after this one: what a trace may be compacted to when no
+    /// earlier time will be read. Itself, if the order is total.
+    /// </summary>
+    TSelf FutureBound { get; }
+
     /// <summary>Order-preserving image in the type that progress tracking uses.</summary>
     Stamp ToStamp();
 
@@ -36,6 +45,10 @@ public interface ITime<TSelf> : ILattice<TSelf>, IComparable<TSelf> where TSelf 
 public readonly record struct Time(ulong Value) : ITime<Time>
 {
     public static bool IsTotal => true;
+
+    public static int Depth => 0;
+
+    public Time FutureBound => this;
 
     public static Time Minimum => default;
 

@@ -160,3 +160,39 @@ internal readonly unsafe struct BytesVariable : IBytesClass
     public static int Compare(byte* a, int aLength, byte* b, int bLength) =>
         new ReadOnlySpan<byte>(a, aLength).SequenceCompareTo(new ReadOnlySpan<byte>(b, bLength));
 }
+
+/// <summary>A multiple of 8 bytes, more than 16.</summary>
+internal readonly unsafe struct BytesWords : IBytesClass
+{
+    public static bool IsEmpty => false;
+
+    public static bool IsVariable => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* At(byte* data, uint* ends, int width, int index, out int length)
+    {
+        length = width;
+        return data + ((long)index * width);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Copy(byte* to, byte* from, int length)
+    {
+        for (var i = 0; i < length; i += 8)
+            *(ulong*)(to + i) = *(ulong*)(from + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Word(byte* p, int length) => BinaryPrimitives.ReverseEndianness(*(ulong*)p);
+
+    public static int Compare(byte* a, int aLength, byte* b, int bLength)
+    {
+        for (var i = 0; i < aLength; i += 8)
+        {
+            if (*(ulong*)(a + i) != *(ulong*)(b + i))
+                return Word(a + i, 8) < Word(b + i, 8) ? -1 : 1;
+        }
+
+        return 0;
+    }
+}

@@ -1,0 +1,419 @@
+using Materialize.Core.Hashing;
+using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
+using Materialize.Dataflow.Traces;
+
+namespace Materialize.Dataflow.Operators;
+
+// Reduction where times are only partially ordered: inside loops. The algorithm is differential dataflow's.
+//
+// What a group's output is at a time t depends on the input updates at times ≤ t in the partial order. As a function of t it can change only at joins of times of input updates of the group: elsewhere the set of updates
+// seen is that of an earlier join. So when updates at times S come for a key whose history has times H, the output may need correction exactly at the closure of S under joins with S ∪ H. Those
+// of the closure that the frontier has passed are evaluated now, in the total order (which extends the partial one, so that corrections at smaller times are in place); the others are noted and evaluated
+// when the frontier passes them. At each, output wanted − output accumulated so far at times ≤ t is emitted at t, and kept in a trace of outputs.
+//
+// Compaction replaces a time by its join with since; times still to come are at or beyond since, so that their joins with it are the same.
+
+/// <summary>What a group becomes, all of it, as tagged rows.</summary>
+internal unsafe interface IWholeReduction : IDisposable
+{
+    /// <summary>Appends the output rows of a group to <paramref name="output"/> (multiplicities to <paramref name="diffs"/>), errors likewise.</summary>
+    void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors);
+}
+
+/// <summary>The general reduction. Shape: rows, sealed. Work: a whole group at each time its output may change. State: the input arrangement, and one of outputs.</summary>
+internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+{
+    private const byte IsRow = 0;
+    private const byte IsError = 1;
+    private readonly InputPort<ArrangedDelta<TTime>> _input;
+    private readonly OutputPort<UpdateBatch<TTime>> _ok;
+    private readonly OutputPort<UpdateBatch<TTime>> _errors;
+    private readonly BatchBuilder<TTime> _rows;
+    private readonly BatchBuilder<TTime> _errorRows;
+    private readonly Trace<TTime> _trace;
+    private readonly TTime _floor;
+    private readonly RowShape _keyShape;
+    private readonly Trace<TTime> _outputs;
+    private readonly TraceHold<TTime> _outputsHold;
+    private readonly MergeTools<TTime> _tools;
+    private readonly BatchBuilder<TTime> _newOutputs;      // keyed: what goes to _outputs
+    private readonly IWholeReduction _reduction;
+    private readonly List<ArrangedDelta<TTime>> _deltas = [];
+    private readonly SortedDictionary<TTime, HashSet<KeyBytes>> _later = [];
+    private readonly GroupReader<TTime> _reader = new();
+    private readonly RowWriter _wanted;
+    private readonly RowWriter _wantedErrors = new(RowShape.Variable);
+    private readonly List<long> _wantedDiffs = [];
+    private readonly RowWriter _produced = new(RowShape.Variable); // tagged outputs of the running key, with times and diffs
+    private readonly List<(TTime Time, long Diff)> _producedTimes = [];
+    private readonly RowWriter _tagged = new(RowShape.Variable);
+    private nint[] _values = GC.AllocateArray<nint>(64, pinned: true);
+    private int[] _lengths = GC.AllocateArray<int>(64, pinned: true);
+    private long[] _diffs = GC.AllocateArray<long>(64, pinned: true);
+    private TraceHold<TTime>? _hold;
+    private Frontier<TTime> _done = Frontier<TTime>.At(TTime.Minimum);
+
+    private GeneralReduceOperator(Arranged<TTime> source, string name, IWholeReduction reduction, RowShape shape)
+        : base(source.Scope.Graph, name)
+    {
+        _input = this.NewInput(source);
+        _ok = new OutputPort<UpdateBatch<TTime>>(this);
+        _errors = new OutputPort<UpdateBatch<TTime>>(this);
+        _rows = new BatchBuilder<TTime>(shape);
+        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _trace = source.SharedTrace;
+        _hold = _trace.NewHold();
+        _floor = source.Floor;
+        _keyShape = source.KeyShape;
+        _outputs = new Trace<TTime>(Graph.Worker, _keyShape, RowShape.Variable);
+        _outputsHold = _outputs.NewHold();
+        _tools = new MergeTools<TTime>(_keyShape, RowShape.Variable);
+        _newOutputs = new BatchBuilder<TTime>(RowShape.Variable, RowHash.IsBijective(_keyShape) ? null : _keyShape);
+        _wanted = new RowWriter(shape);
+        _reduction = reduction;
+    }
+
+    public override long StateBytes => _outputs.Bytes;
+
+    public static OkErr<TTime> Build(Arranged<TTime> source, string name, IWholeReduction reduction, RowShape shape)
+    {
+        var op = new GeneralReduceOperator<TTime>(source, name, reduction, shape);
+        return new OkErr<TTime>(new Stream<TTime>(source.Scope, op._ok, shape), new Stream<TTime>(source.Scope, op._errors, RowShape.Variable));
+    }
+
+    public override void Run()
+    {
+        while (_input.TryTake(out var delta))
+            _deltas.Add(delta);
+        var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
+        if (frontier.CompareTo(_done) > 0)
+        {
+            Process(frontier);
+            _done = frontier;
+        }
+
+        var least = Stamp.Closed;
+        foreach (var delta in _deltas)
+            least = Stamp.Min(least, delta.MinStamp);
+        foreach (var time in _later.Keys)
+        {
+            least = Stamp.Min(least, time.ToStamp());
+            break;
+        }
+
+        SetHold(least.IsClosed ? null : least);
+
+        // Inputs and outputs are read at times from the least that is still to be evaluated.
+        least = Stamp.Min(least, _input.FrontierStamp);
+        if (least.IsClosed)
+        {
+            if (_hold is not null)
+                _trace.Drop(_hold);
+            _hold = null;
+            return;
+        }
+
+        var bound = TTime.FromStamp(least).FutureBound;
+        _hold?.Advance(bound);
+        _outputsHold.Advance(bound);
+    }
+
+    public override void Dispose()
+    {
+        foreach (var delta in _deltas)
+            delta.Release();
+        _deltas.Clear();
+        if (_hold is not null)
+            _trace.Drop(_hold);
+        _hold = null;
+        _outputs.Drop(_outputsHold);
+        _tools.Dispose();
+        _rows.Dispose();
+        _errorRows.Dispose();
+        _newOutputs.Dispose();
+        _wanted.Dispose();
+        _wantedErrors.Dispose();
+        _produced.Dispose();
+        _tagged.Dispose();
+        _reduction.Dispose();
+    }
+
+    // Deltas and noted times that the frontier has passed, key by key.
+    private void Process(Frontier<TTime> frontier)
+    {
+        var work = new Dictionary<KeyBytes, SortedSet<TTime>>();
+        var kept = 0;
+        for (var d = 0; d < _deltas.Count; d++)
+        {
+            var delta = _deltas[d];
+            if (!Collect(delta, frontier, work))
+            {
+                _deltas[kept++] = delta;
+                continue;
+            }
+
+            delta.Release();
+        }
+
+        _deltas.RemoveRange(kept, _deltas.Count - kept);
+        while (_later.Count > 0)
+        {
+            var (time, keys) = First(_later);
+            if (!frontier.HasPassed(time))
+                break;
+            _later.Remove(time);
+            foreach (var key in keys)
+                TimesOf(work, key).Add(time);
+        }
+
+        if (work.Count == 0)
+            return;
+        var inputs = _trace.TakeSnapshot();
+        var outputs = _outputs.TakeSnapshot();
+        foreach (var (key, times) in work)
+        {
+            fixed (byte* k = key.Bytes)
+                Correct(key, k, times, inputs, outputs, frontier);
+        }
+
+        inputs.Release();
+        outputs.Release();
+        if (_newOutputs.Build() is { } made)
+        {
+            if (_tools.SortRun([made], _outputs.Since) is { } batch)
+            {
+                _outputs.Insert(batch, _outputs.Upper);
+                batch.Release();
+            }
+
+            made.Release();
+        }
+
+        _ok.Send(_rows.Build());
+        _errors.Send(_errorRows.Build());
+    }
+
+    // A delta holds whole sealed times: the frontier has passed all of them, or shows so in the next run.
+    private bool Collect(ArrangedDelta<TTime> delta, Frontier<TTime> frontier, Dictionary<KeyBytes, SortedSet<TTime>> work)
+    {
+        foreach (var batch in delta.Batches)
+        {
+            if (!frontier.HasPassed(TTime.Join(batch.MaxTime, _floor)))
+                return false;
+        }
+
+        foreach (var batch in delta.Batches)
+        {
+            for (var row = 0; row < batch.Count;)
+            {
+                var end = batch.EndOfKey(row);
+                var times = TimesOf(work, KeyOf(batch, row));
+                for (; row < end; row++)
+                    times.Add(TTime.Join(batch.TimeAt(row), _floor));
+            }
+        }
+
+        return true;
+    }
+
+    private void Correct(
+        KeyBytes key, byte* k, SortedSet<TTime> times, Snapshot<TTime> inputs, Snapshot<TTime> outputs, Frontier<TTime> frontier)
+    {
+        Close(key, k, times, inputs, frontier);
+        _produced.Clear();
+        _producedTimes.Clear();
+        foreach (var time in times)
+        {
+            _wanted.Clear();
+            _wantedErrors.Clear();
+            _wantedDiffs.Clear();
+            var count = ReadGroup(inputs, key, k, time, _floor);
+            if (count > 0)
+            {
+                _reduction.Reduce(
+                    k, key.Bytes.Length, (nint*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _values[0]),
+                    (int*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _lengths[0]),
+                    (long*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _diffs[0]), count, _wanted, _wantedDiffs, _wantedErrors);
+            }
+
+            EmitCorrection(key, k, time, outputs);
+        }
+    }
+
+    // Times at which the output may change because of updates at `times`: closed under joins with each other and with the history's.
+    private void Close(KeyBytes key, byte* k, SortedSet<TTime> times, Snapshot<TTime> inputs, Frontier<TTime> frontier)
+    {
+        if (TTime.IsTotal)
+            return;
+        var history = HistoryOf(inputs, key, k);
+        var queue = new Queue<TTime>(times);
+        while (queue.TryDequeue(out var a))
+        {
+            foreach (var h in history)
+                Note(TTime.Join(a, h));
+            foreach (var other in times.ToArray())
+                Note(TTime.Join(a, other));
+        }
+
+        void Note(TTime time)
+        {
+            if (times.Contains(time))
+                return;
+            if (frontier.HasPassed(time))
+            {
+                times.Add(time);
+                queue.Enqueue(time);
+                return;
+            }
+
+            if (!_later.TryGetValue(time, out var keys))
+                _later.Add(time, keys = []);
+            keys.Add(key);
+        }
+    }
+
+    private HashSet<TTime> HistoryOf(Snapshot<TTime> inputs, KeyBytes key, byte* k)
+    {
+        var history = new HashSet<TTime>();
+        foreach (var batch in inputs.Batches)
+        {
+            if (!batch.Find(key.Hash, k, key.Bytes.Length, out var from, out var to))
+                continue;
+            if (batch.Times == null)
+                history.Add(TTime.Join(batch.UniformTime, _floor));
+            for (var row = from; batch.Times != null && row < to; row++)
+                history.Add(TTime.Join(batch.Times[row], _floor));
+        }
+
+        if (inputs.Recent is { } recent)
+        {
+            for (var row = recent.First(key.Hash, inputs.RecentCount); row >= 0; row = recent.Next(row))
+            {
+                if (recent.KeyEquals(row, k, key.Bytes.Length))
+                    history.Add(TTime.Join(recent.TimeAt(row), _floor));
+            }
+        }
+
+        return history;
+    }
+
+    private int ReadGroup(Snapshot<TTime> snapshot, KeyBytes key, byte* k, TTime time, TTime floor)
+    {
+        _reader.Start();
+        _reader.Limit(time, strict: false, floor);
+        _reader.Add(snapshot, key.Hash, k, key.Bytes.Length, filtered: true);
+        var count = 0;
+        while (_reader.Next(out var value, out var length, out var diff))
+        {
+            if (count == _values.Length)
+            {
+                _values = Grow(_values);
+                _lengths = Grow(_lengths);
+                _diffs = Grow(_diffs);
+            }
+
+            _values[count] = (nint)value;
+            _lengths[count] = length;
+            _diffs[count++] = diff;
+        }
+
+        return count;
+
+        static T[] Grow<T>(T[] old) where T : unmanaged
+        {
+            var grown = GC.AllocateArray<T>(old.Length * 2, pinned: true);
+            old.CopyTo(grown, 0);
+            return grown;
+        }
+    }
+
+    // Wanted − accumulated, by value: all in one list, sorted, added up.
+    private void EmitCorrection(KeyBytes key, byte* k, TTime time, Snapshot<TTime> outputs)
+    {
+        _tagged.Clear();
+        var entries = new List<(nint Value, int Length, long Diff)>();
+        var accumulated = ReadGroup(outputs, key, k, time, TTime.Minimum);
+        for (var i = 0; i < accumulated; i++)
+            entries.Add((_values[i], _lengths[i], -_diffs[i]));
+        for (var i = 0; i < _produced.Count; i++)
+        {
+            if (TTime.LessEqual(_producedTimes[i].Time, time))
+                entries.Add(((nint)_produced.AddressOf(i), _produced.LengthOf(i), -_producedTimes[i].Diff));
+        }
+
+        for (var i = 0; i < _wanted.Count; i++)
+            Tag(_wanted[i], IsRow);
+        for (var i = 0; i < _wantedErrors.Count; i++)
+            Tag(_wantedErrors[i], IsError);
+        for (var i = 0; i < _tagged.Count; i++)
+            entries.Add(((nint)_tagged.AddressOf(i), _tagged.LengthOf(i), i < _wantedDiffs.Count ? _wantedDiffs[i] : 1));
+        entries.Sort(static (a, b) => BytesVariable.Compare((byte*)a.Value, a.Length, (byte*)b.Value, b.Length));
+        var made = new List<(byte[] Value, long Diff)>();
+        for (var i = 0; i < entries.Count;)
+        {
+            var (value, length, sum) = entries[i];
+            for (i++; i < entries.Count && BytesVariable.Compare((byte*)value, length, (byte*)entries[i].Value, entries[i].Length) == 0; i++)
+                sum += entries[i].Diff;
+            if (sum != 0)
+                made.Add((new ReadOnlySpan<byte>((byte*)value, length).ToArray(), sum));
+        }
+
+        foreach (var (value, diff) in made)
+        {
+            _produced.Append(value);
+            _producedTimes.Add((time, diff));
+            _newOutputs.Keys?.Append(key.Bytes);
+            _newOutputs.Rows.Append(value);
+            _newOutputs.AddHash(key.Hash);
+            _newOutputs.Add(time, diff);
+            var to = value[^1] == IsRow ? _rows : _errorRows;
+            to.Rows.Append(value.AsSpan(0, value.Length - 1));
+            to.Add(time, diff);
+        }
+    }
+
+    private void Tag(ReadOnlySpan<byte> row, byte tag)
+    {
+        var to = _tagged.Reserve(row.Length + 1);
+        row.CopyTo(new Span<byte>(to, row.Length));
+        to[row.Length] = tag;
+        _tagged.Commit(row.Length + 1);
+    }
+
+    private KeyBytes KeyOf(Batch<TTime> batch, int row)
+    {
+        if (batch.KeysStored)
+            return new KeyBytes(batch.Hashes[row], batch.Keys[row].ToArray());
+        var key = RowHash.Unmix(batch.Hashes[row]);
+        return new KeyBytes(batch.Hashes[row], new ReadOnlySpan<byte>(&key, _keyShape.Width).ToArray());
+    }
+
+    private static SortedSet<TTime> TimesOf(Dictionary<KeyBytes, SortedSet<TTime>> work, KeyBytes key)
+    {
+        if (!work.TryGetValue(key, out var times))
+            work.Add(key, times = []);
+        return times;
+    }
+
+    private static (TTime, HashSet<KeyBytes>) First(SortedDictionary<TTime, HashSet<KeyBytes>> later)
+    {
+        foreach (var (time, keys) in later)
+            return (time, keys);
+        throw new System.Diagnostics.UnreachableException();
+    }
+
+    /// <summary>A key by its bytes.</summary>
+    private readonly struct KeyBytes(ulong hash, byte[] bytes) : IEquatable<KeyBytes>
+    {
+        public ulong Hash { get; } = hash;
+
+        public byte[] Bytes { get; } = bytes;
+
+        public bool Equals(KeyBytes other) => Hash == other.Hash && Bytes.AsSpan().SequenceEqual(other.Bytes);
+
+        public override bool Equals(object? obj) => obj is KeyBytes other && Equals(other);
+
+        public override int GetHashCode() => Hash.GetHashCode();
+    }
+}
