@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Materialize.Adapter;
 using Materialize.Catalog;
 using Materialize.Controller;
+using Materialize.Core;
 using Materialize.Persist;
 using Materialize.Persist.Location;
 using Materialize.Persist.Oracle;
@@ -49,7 +50,7 @@ internal static partial class Server
             LogFatal(logger, e.Message);
             return FencedExit;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException or PersistException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException or PersistException or InvariantViolationException)
         {
             LogFatal(logger, e.Message);
             return FailedExit;

@@ -132,7 +132,7 @@ public readonly partial record struct Numeric : IComparable<Numeric>
         return NumericStatus.Ok;
     }
 
-    public static NumericStatus Add(in Numeric a, in Numeric b, out Numeric result)
+    public static NumericStatus Add(Numeric a, Numeric b, out Numeric result)
     {
         if (a.IsSmall && b.IsSmall && Math.Abs(a.Scale - b.Scale) <= 18)
         {
@@ -161,9 +161,9 @@ public readonly partial record struct Numeric : IComparable<Numeric>
         return FromBigInteger((a.Coefficient * Powers[common - a.Scale]) + (b.Coefficient * Powers[common - b.Scale]), common, out result);
     }
 
-    public static NumericStatus Subtract(in Numeric a, in Numeric b, out Numeric result) => Add(a, -b, out result);
+    public static NumericStatus Subtract(Numeric a, Numeric b, out Numeric result) => Add(a, -b, out result);
 
-    public static NumericStatus Multiply(in Numeric a, in Numeric b, out Numeric result)
+    public static NumericStatus Multiply(Numeric a, Numeric b, out Numeric result)
     {
         if (a.IsSmall && b.IsSmall && a.Scale + b.Scale <= MaxScale)
         {
@@ -184,7 +184,7 @@ public readonly partial record struct Numeric : IComparable<Numeric>
         return FromBigInteger(a.Coefficient * b.Coefficient, a.Scale + b.Scale, out result);
     }
 
-    public static NumericStatus Divide(in Numeric a, in Numeric b, out Numeric result)
+    public static NumericStatus Divide(Numeric a, Numeric b, out Numeric result)
     {
         result = default;
         if (b.IsZero)
@@ -211,7 +211,7 @@ public readonly partial record struct Numeric : IComparable<Numeric>
     }
 
     /// <summary>The remainder with the sign of <paramref name="a"/>.</summary>
-    public static NumericStatus Remainder(in Numeric a, in Numeric b, out Numeric result)
+    public static NumericStatus Remainder(Numeric a, Numeric b, out Numeric result)
     {
         result = default;
         if (b.IsZero)

@@ -55,14 +55,15 @@ public static partial class Planner
         else if (source is { With: null, OrderBy.Count: 0, Limit: null, Offset: null, Body: Ast.SetExpr.Values values })
         {
             // Literals take the columns' types at once; DEFAULT is a value here.
-            CheckArity(values.Rows[0].Count, targets.Count, position);
+            CheckArity(values.Rows[0].Count, targets.Count, columns.Count > 0, position);
+            targets = [.. targets.Take(values.Rows[0].Count)];
             (relation, _) = planner.PlanInsertValues(values, targets.Select(t => (types[t].Type, desc.Names[t], table.ColumnDefaults.ElementAtOrDefault(t))).ToList());
         }
         else
         {
             var planned = planner.PlanQuery(source, Scope.Empty);
             relation = planned.ToRelation();
-            CheckArity(relation.Arity, targets.Count, position);
+            CheckArity(relation.Arity, targets.Count, columns.Count > 0, position);
         }
 
         // Only as many leading columns as the source has.
@@ -90,11 +91,13 @@ public static partial class Planner
         return new PlannedQuery(rows, items, [], null, 0, ValueArray.Range(items.Count));
     }
 
-    private static void CheckArity(int given, int wanted, int? position)
+    private static void CheckArity(int given, int wanted, bool named, int? position)
     {
         if (given > wanted)
             throw SqlException.Plan("INSERT has more expressions than target columns", position);
-        if (given < wanted)
+
+        // Columns at the end may be left out where none are named.
+        if (given < wanted && named)
             throw SqlException.Plan("INSERT has more target columns than expressions", position);
     }
 

@@ -33,6 +33,8 @@ public sealed class RandomPlanTests
         var random = new Random(seed);
         var plans = new RandomPlans(seed);
         var plan = plans.Plan(4);
+        if (!IsWellTyped(plan))
+            return;   // The generator joins int4 with int8; queries of users have casts there.
 
         // Ids are for ever: each seed has its own.
         GlobalId Fresh(GlobalId id) => GlobalId.User(((ulong)seed * 1000) + id.Number);
@@ -94,17 +96,86 @@ public sealed class RandomPlanTests
 
             var result = await replica.Controller.PeekAsync(Plans.Peek(Fresh(GlobalId.User(501)), columns, time));
             if (result is not PeekResult.Rows rows)
-                throw new InvalidOperationException($"seed {seed}, time {time}: {result}\n{MirPrinter.Print(planned.Objects.IsEmpty ? plan : plan)}");
+                throw new InvalidOperationException($"seed {seed}, time {time}: {result}\n{MirPrinter.Print(plan)}");
             var layout = RowLayout.For(columns);
             var found = AsMultiset(Enumerable.Range(0, rows.Batch.Count)
                 .Select(i => (RowCodec.Unpack(layout, rows.Batch.Row(i)).ToValueArray(), rows.Batch.Diffs[i]))).ToString();
             if (found != expected)
-                throw new InvalidOperationException($"seed {seed}, time {time}\nexpected {expected}\nfound    {found}\n{MirPrinter.Print(plan)}");
+            {
+                var blamed = await BlameAsync(replica, planned, contents, ready => Renamed.Apply(Ready(ready), Fresh), time);
+                throw new InvalidOperationException($"seed {seed}, time {time}\nexpected {expected}\nfound    {found}\n{MirPrinter.Print(plan)}\n{blamed}");
+            }
         }
 
         created.Reverse();
         foreach (var id in created)
             await replica.Controller.SendAsync(new ComputeCommand.AllowCompaction(id, null));
+    }
+
+    /// <summary>The first part of a plan, from the leaves up, that by itself comes out wrong.</summary>
+    private static async Task<string> BlameAsync(
+        Replica replica,
+        DataflowDescription planned,
+        Dictionary<GlobalId, Multiset> contents,
+        Func<DataflowDescription, DataflowDescription> ready,
+        ulong time)
+    {
+        var parts = new List<LirRelationExpr>();
+        void Collect(LirRelationExpr part)
+        {
+            foreach (var child in part.Children)
+                Collect(child);
+            if (!MentionsLocal(part))
+                parts.Add(part);
+        }
+
+        foreach (var built in planned.Objects)
+            Collect(built.Plan);
+        for (var i = 0; i < parts.Count; i++)
+        {
+            var (id, index) = (GlobalId.User((ulong)(600 + i)), GlobalId.User((ulong)(800 + i)));
+            var key = Plans.Key([.. Enumerable.Range(0, parts[i].Columns.Count)]);
+            var dataflow = planned with
+            {
+                Objects = [new BuildDesc(id, parts[i])],
+                IndexExports = [new IndexExport(index, new IndexDesc(id, key), new RelationType(parts[i].Columns))],
+            };
+            var expected = new LirInterpreter(contents).Run(dataflow)[id].ToString();
+            if (expected.Contains("x-", StringComparison.Ordinal))
+                continue;   // A peek refuses to show these.
+            var started = ready(dataflow);
+            await replica.Controller.RunAsync(started);
+            var result = await replica.Controller.PeekAsync(Plans.Peek(started.IndexExports[0].Id, parts[i].Columns, time));
+            var layout = RowLayout.For(parts[i].Columns);
+            var found = result is PeekResult.Rows rows
+                ? AsMultiset(Enumerable.Range(0, rows.Batch.Count)
+                    .Select(j => (RowCodec.Unpack(layout, rows.Batch.Row(j)).ToValueArray(), rows.Batch.Diffs[j]))).ToString()
+                : $"{result}";
+            if (found != expected)
+                return $"blame:\nexpected {expected}\nfound    {found}\n{LirPrinter.Print(parts[i], planned.IndexImports, id => id.ToString())}";
+        }
+
+        return "no part is wrong by itself";
+    }
+
+    private static bool IsWellTyped(MirRelationExpr plan) =>
+        plan.Children.All(IsWellTyped)
+        && (plan is not MirRelationExpr.Join join || join.Equivalences.All(members =>
+        {
+            var columns = join.Inputs.SelectMany(i => i.TypeOf().Columns).ToValueArray();
+            return members.Select(m => m.TypeOf(columns).Type).Distinct().Count() == 1;
+        }));
+
+    private static bool MentionsLocal(LirRelationExpr plan)
+    {
+        return Free(plan, []);
+
+        static bool Free(LirRelationExpr p, HashSet<int> bound) => p switch
+        {
+            LirRelationExpr.Get { Id: Id.Local local } => !bound.Contains(local.Number),
+            LirRelationExpr.Let x => Free(x.Value, bound) || Free(x.Body, [.. bound, x.LocalId]),
+            _ => p.Children.Any(c => Free(c, bound)),
+        };
     }
 
     private static Multiset AsMultiset(IEnumerable<(ValueArray<Datum> Row, long Diff)> rows)

@@ -11,7 +11,8 @@ namespace Materialize.Optimizer.Tests;
 /// </summary>
 public sealed class PreservationTests
 {
-    private const int Seeds = 400;
+    /// <summary>Set SEEDS for a longer run.</summary>
+    private static readonly int Seeds = int.Parse(Environment.GetEnvironmentVariable("SEEDS") ?? "400", System.Globalization.CultureInfo.InvariantCulture);
 
     public static TheoryData<string> Transforms => [.. Optimizer.All.Select(t => t.Name)];
 

@@ -181,6 +181,34 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public async Task A_portal_runs_once()
+    {
+        _adapter.OnRows("FETCH", TwoColumns, "1\tone\n", "FETCH");
+        await using var client = await ConnectAsync(_adapter);
+        Assert.Equal(
+            ["1", "2", "D 1|one", "C FETCH 1", "C FETCH 1", "Z I"],
+            await client.AskAsync(Parse("", "FETCH"), Bind("", ""), Execute(""), Execute("", 5), Sync()));
+        Assert.Equal(
+            ["1", "2", "D 1|one", "D 2|NULL", "D 3|three", "C SELECT 3", "C SELECT 0", "Z I"],
+            await client.AskAsync(Parse("", "SELECT"), Bind("", ""), Execute(""), Execute(""), Sync()));
+        Assert.Equal(
+            ["1", "2", "C INSERT 0 1", "E ERROR 55000 portal \"\" cannot be run", "Z I"],
+            await client.AskAsync(Parse("", "INSERT"), Bind("", ""), Execute(""), Execute(""), Sync()));
+    }
+
+    [Fact]
+    public async Task A_simple_query_ends_the_unnamed_statement_and_portal()
+    {
+        await using var client = await ConnectAsync(_adapter);
+        await client.AskAsync(Query("BEGIN"));
+        await client.AskAsync(Parse("", "INSERT"), Bind("", ""), Sync());
+        await client.AskAsync(Query("INSERT"));
+        Assert.Equal(["E ERROR 34000 portal \"\" does not exist", "Z E"], await client.AskAsync(Execute(""), Sync()));
+        await client.AskAsync(Query("ROLLBACK"));
+        Assert.Equal(["E ERROR 26000 prepared statement \"\" does not exist", "Z I"], await client.AskAsync(Bind("", ""), Sync()));
+    }
+
+    [Fact]
     public async Task The_wires_own_errors_fail_an_open_transaction()
     {
         _adapter.Descriptions["P"] = new PreparedDescription([SqlType.Int32], null, false);

@@ -106,3 +106,27 @@ public sealed class QueryTests
         Assert.Equal(expected, Make().Query(sql));
     }
 }
+
+/// <summary>Window functions, whose plans are made of other operators.</summary>
+public sealed class WindowTests
+{
+    private static Database Make() => Database.Of(
+        "CREATE TABLE w (p text, o int, v int)",
+        "INSERT INTO w VALUES ('a', 1, 10), ('a', 2, 20), ('a', 2, 25), ('a', 3, NULL), ('b', 1, 5), (NULL, 7, 70), (NULL, 7, 71)");
+
+    [Theory]
+    [InlineData("SELECT o, v, row_number() OVER (PARTITION BY p ORDER BY o, v) FROM w WHERE p = 'a'", "1|10|1\n2|20|2\n2|25|3\n3|∅|4")]
+    [InlineData("SELECT p, v, rank() OVER (PARTITION BY p ORDER BY o) FROM w", "a|10|1\na|20|2\na|25|2\na|∅|4\nb|5|1\n∅|70|1\n∅|71|1")]
+    [InlineData("SELECT p, v, dense_rank() OVER (PARTITION BY p ORDER BY o DESC) FROM w", "a|10|3\na|20|2\na|25|2\na|∅|1\nb|5|1\n∅|70|1\n∅|71|1")]
+    [InlineData("SELECT v, lag(v) OVER (PARTITION BY p ORDER BY o, v), lead(v, 2, 0) OVER (PARTITION BY p ORDER BY o, v) FROM w WHERE p = 'a'", "10|∅|25\n20|10|∅\n25|20|0\n∅|25|0")]
+    [InlineData("SELECT v, sum(v) OVER (PARTITION BY p) FROM w", "10|55\n20|55\n25|55\n5|5\n70|141\n71|141\n∅|55")]
+    [InlineData("SELECT o, v, sum(v) OVER (PARTITION BY p ORDER BY o) FROM w WHERE p = 'a'", "1|10|10\n2|20|55\n2|25|55\n3|∅|55")]
+    [InlineData("SELECT v, sum(v) OVER (ORDER BY o, v ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM w WHERE p = 'a'", "10|10\n20|30\n25|45\n∅|25")]
+    [InlineData("SELECT v, count(*) OVER (ORDER BY o, v ROWS BETWEEN 2 PRECEDING AND 1 PRECEDING) FROM w WHERE p = 'a'", "10|0\n20|1\n25|2\n∅|2")]
+    [InlineData("SELECT v, first_value(v) OVER (PARTITION BY p ORDER BY o, v), last_value(v) OVER (PARTITION BY p ORDER BY o) FROM w WHERE p = 'a'", "10|10|10\n20|10|25\n25|10|25\n∅|10|∅")]
+    [InlineData("SELECT p, sum(count(*)) OVER (), avg(sum(v)) OVER () FROM w GROUP BY p ORDER BY p", "a|7|67\nb|7|67\n∅|7|67")]
+    [InlineData("SELECT v FROM w QUALIFY row_number() OVER (PARTITION BY p ORDER BY v DESC NULLS LAST) = 1", "25\n5\n71")]
+    [InlineData("SELECT * FROM (SELECT p, v, row_number() OVER (PARTITION BY p ORDER BY v DESC NULLS LAST) AS n FROM w) q WHERE n <= 2", "a|20|2\na|25|1\nb|5|1\n∅|70|2\n∅|71|1")]
+    [InlineData("SELECT p, (SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY i.v) AS n FROM w i WHERE i.p = w.p) q) FROM w WHERE o = 1", "a|4\nb|1")]
+    public void Gives(string sql, string expected) => Assert.Equal(expected, Make().Query(sql));
+}

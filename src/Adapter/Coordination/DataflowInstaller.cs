@@ -56,7 +56,7 @@ internal sealed class DataflowInstaller(AdapterServices services)
             ItemDefinition.Index x => DataflowPlanner.ForIndex(
                 new DataflowCatalog(state, x.Cluster, item.Id), item.Id, item.Name, x.On, state.Items[x.On].Desc!.Type, new ArrangementKey(x.Keys)).Dataflow,
             ItemDefinition.MaterializedView x => DataflowPlanner.ForMaterializedView(
-                new DataflowCatalog(state, x.Cluster), item.Id, services.TransientIds.Next(), item.Name, x.Query.Whole, Metadata(item, isTable: false)).Dataflow,
+                new DataflowCatalog(state, x.Cluster, item.Id), item.Id, services.TransientIds.Next(), item.Name, x.Query.Whole, Metadata(item, isTable: false)).Dataflow,
             _ => throw new System.Diagnostics.UnreachableException(item.Kind.ToString()),
         };
         dataflow = dataflow with { SourceImports = dataflow.SourceImports.Select(i => i with { Metadata = services.Storage.Metadata(i.Id) }) };

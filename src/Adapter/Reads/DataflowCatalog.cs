@@ -9,13 +9,13 @@ using Materialize.Sql;
 namespace Materialize.Adapter;
 
 /// <summary>The catalog as the optimizer sees it: what each id is, and which indexes one cluster has.</summary>
-/// <param name="except">An index not to use: the one being built.</param>
-internal sealed class DataflowCatalog(CatalogState state, ClusterId cluster, GlobalId? except = null) : IDataflowCatalog
+/// <param name="builtFor">For a maintained dataflow, the item it is for: it uses only indexes that are older, the same at every start.</param>
+internal sealed class DataflowCatalog(CatalogState state, ClusterId cluster, GlobalId? builtFor = null) : IDataflowCatalog
 {
     public IReadOnlyList<AvailableIndex> IndexesOn(GlobalId id) =>
     [
         .. state.IndexesOn(id)
-            .Where(i => i.Id != except && ((ItemDefinition.Index)i.Definition).Cluster == cluster)
+            .Where(i => (builtFor is not { } item || i.Id.CompareTo(item) < 0) && ((ItemDefinition.Index)i.Definition).Cluster == cluster)
             .Select(i => new AvailableIndex(i.Id, id, new ArrangementKey(((ItemDefinition.Index)i.Definition).Keys))),
     ];
 

@@ -87,7 +87,7 @@ internal sealed partial class Session
             new DataflowCatalog(state, cluster), GlobalId.Transient(0), "explain", on, state.Items[on].Desc!.Type, key));
 
         (string, string) Print(PlannedDataflow planned) =>
-            (ExplainText.Mir(planned.Plan, names), ExplainText.Physical(planned.Dataflow, names));
+            (ExplainText.Optimized(planned, names), ExplainText.Physical(planned.Dataflow, names));
     }
 
     private static QueryPlan QueryOf(CatalogState state, Explainee explainee) => explainee switch

@@ -62,14 +62,10 @@ public static class Casts
 
     private static CastSignature WithTruncation(CastSignature cast, SqlType to) => to switch
     {
-        { Kind: ScalarKind.VarChar, Modifier: not null } when cast.Func is not null && IsString(cast.Func) => cast with { ExplicitFunc = ScalarFunctions.ById("truncate_varchar") },
-        { Kind: ScalarKind.Char } when cast.Func is not null && IsString(cast.Func) => cast with { ExplicitFunc = ScalarFunctions.ById("truncate_char") },
+        { Kind: ScalarKind.VarChar, Modifier: not null } when cast.Func is not null => cast with { ExplicitFunc = ScalarFunctions.ById("truncate_varchar") },
+        { Kind: ScalarKind.Char } when cast.Func is not null => cast with { ExplicitFunc = ScalarFunctions.ById("truncate_char") },
         _ => cast,
     };
-
-    private static bool IsString(ScalarFunc func) =>
-        func.Id is "cast_text_to_varchar" or "cast_bpchar_to_varchar" or "cast_varchar_to_varchar" or "cast_name_to_varchar"
-            or "cast_text_to_bpchar" or "cast_bpchar_to_bpchar" or "cast_varchar_to_bpchar" or "cast_name_to_bpchar";
 
     private static CastSignature? Elementwise(SqlType from, SqlType to)
     {

@@ -50,8 +50,8 @@ internal static partial class ScalarImplementations
         table["cast_char_to_int4"] = (a, _, _) => Int((sbyte)a[0].AsInt64);
         table["cast_float4_to_float8"] = (a, _, _) => a[0];
         table["cast_float8_to_float4"] = (a, _, _) => ToSingle(a[0].AsDouble, "double precision");
-        table["cast_float4_to_numeric"] = (a, _, o) => FromFloat(o, Numeric.FromSingle((float)a[0].AsDouble, out var n), n);
-        table["cast_float8_to_numeric"] = (a, _, o) => FromFloat(o, Numeric.FromDouble(a[0].AsDouble, out var n), n);
+        table["cast_float4_to_numeric"] = (a, _, o) => FromFloat(o, Numeric.FromSingle((float)a[0].AsDouble, out var n), n, a[0].AsDouble);
+        table["cast_float8_to_numeric"] = (a, _, o) => FromFloat(o, Numeric.FromDouble(a[0].AsDouble, out var n), n, a[0].AsDouble);
         table["cast_numeric_to_numeric"] = (a, _, o) => Constrain(o, a[0]);
         table["cast_numeric_to_float8"] = (a, _, _) => Datum.FromDouble(a[0].AsNumeric.ToDouble());
         table["cast_numeric_to_float4"] = (a, _, _) => ToSingle(a[0].AsNumeric.ToDouble(), "numeric");
@@ -163,10 +163,10 @@ internal static partial class ScalarImplementations
         return Datum.FromDouble(single);
     }
 
-    private static Datum FromFloat(SqlType output, NumericStatus status, Numeric value)
+    private static Datum FromFloat(SqlType output, NumericStatus status, Numeric value, double source)
     {
         if (status != NumericStatus.Ok || (!value.IsFinite && !value.IsNaN))
-            throw OutOfRange($"\"{value}\" numeric");
+            throw OutOfRange($"\"{FloatText.Format(source)}\" numeric");
         return Constrain(output, Datum.FromNumeric(value));
     }
 

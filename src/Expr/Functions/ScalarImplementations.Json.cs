@@ -130,8 +130,6 @@ internal static partial class ScalarImplementations
     {
         if (new Jsonb(left).Kind == JsonbKind.Object && new Jsonb(right).Kind == JsonbKind.Object)
             return Datum.FromBytes(JsonbBuilder.FromObject([.. Entries(left), .. Entries(right)]));
-        if (new Jsonb(left).Kind == JsonbKind.Object != (new Jsonb(right).Kind == JsonbKind.Object) && (new Jsonb(left).IsScalar || new Jsonb(right).IsScalar))
-            throw InvalidParameter("invalid concatenation of jsonb objects");
         return Datum.FromBytes(JsonbBuilder.FromArray([.. Items(left), .. Items(right)]));
 
         static List<byte[]> Items(byte[] value) => new Jsonb(value).Kind == JsonbKind.Array ? Values(value) : [value];

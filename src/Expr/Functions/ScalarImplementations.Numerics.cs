@@ -5,7 +5,7 @@ namespace Materialize.Expr.Functions;
 
 internal static partial class ScalarImplementations
 {
-    private delegate NumericStatus NumericOperation(in Numeric a, in Numeric b, out Numeric result);
+    private delegate NumericStatus NumericOperation(Numeric a, Numeric b, out Numeric result);
 
     private static void AddNumerics(Dictionary<string, ScalarImplementation> table)
     {

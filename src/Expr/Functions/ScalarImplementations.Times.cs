@@ -125,8 +125,8 @@ internal static partial class ScalarImplementations
 
         if (days < 0)
         {
-            // The month whose days are borrowed: that of the earlier date, or of the later if the sign turned, as in Postgres.
-            days += negative ? Calendar.DaysInMonth(x.Year, x.Month) : Calendar.DaysInMonth(y.Year, y.Month);
+            // The days borrowed are those of the earlier date's month, as in Postgres.
+            days += Calendar.DaysInMonth(y.Year, y.Month);
             months--;
         }
 

@@ -16,6 +16,11 @@ public sealed partial class PgConnection
         try
         {
             var sql = DecodeQuery(length);
+
+            // A simple query uses the unnamed statement and portal itself, so those made before are gone.
+            await DropPortalAsync("");
+            _session.ClosePortal("");
+            _session.ClosePrepared("");
             var statements = _session.ParseSimple(sql);
             if (statements.Count == 0)
             {
@@ -284,18 +289,28 @@ public sealed partial class PgConnection
             _frames.Consume(5 + length);
         }
 
+        if (!_portals.TryGetValue(name, out var portal))
+            _portals[name] = portal = new BoundPortal(AllText);
+        if (portal.IsDone && _session.TransactionStatus != TransactionStatus.Failed)
+        {
+            // CLOSE may have removed it meanwhile: the session knows.
+            _session.DescribePortal(name);
+            Complete(portal.TagWhenDone ?? throw WireException.Error("55000", $"portal \"{name}\" cannot be run"));
+            return;
+        }
+
         var response = await WatchedAsync(_session.ExecuteAsync(name, _ending.Token));
         switch (response)
         {
             case ExecuteResponse.EmptyQuery:
                 Complete(null);
-                break;
+                return;
             case ExecuteResponse.Completed completed:
                 Complete(completed.Tag);
                 break;
             case ExecuteResponse.Rows rows:
-                await ExecuteRowsAsync(name, rows, max);
-                break;
+                await ExecuteRowsAsync(portal, rows, max);
+                return;
             case ExecuteResponse.CopyOut copy:
                 Complete(await CopyOutAsync(copy));
                 break;
@@ -303,12 +318,12 @@ public sealed partial class PgConnection
                 Complete(await CopyInAsync(copy));
                 break;
         }
+
+        portal.IsDone = true;
     }
 
-    private async ValueTask ExecuteRowsAsync(string name, ExecuteResponse.Rows rows, long max)
+    private async ValueTask ExecuteRowsAsync(BoundPortal portal, ExecuteResponse.Rows rows, long max)
     {
-        if (!_portals.TryGetValue(name, out var portal))
-            _portals[name] = portal = new BoundPortal(AllText);
         if (portal.Suspended is null || portal.Suspended.Source != rows.Source)
             portal.Suspended = new RowsInFlight(rows.Source, RowEncoder.For(rows.Source.Layout, portal.Formats));
         var sending = portal.Suspended;
@@ -334,6 +349,9 @@ public sealed partial class PgConnection
 
         portal.Suspended = null;
         await rows.Source.DisposeAsync();
-        Complete(TagOf(rows, sending.Sent));
+        var tag = TagOf(rows, sending.Sent);
+        portal.IsDone = true;
+        portal.TagWhenDone = rows.Command == "SELECT" ? "SELECT 0" : tag;
+        Complete(tag);
     }
 }

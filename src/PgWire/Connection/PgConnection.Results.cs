@@ -12,6 +12,12 @@ public sealed partial class PgConnection
         public short[] Formats { get; } = formats;
 
         public RowsInFlight? Suspended { get; set; }
+
+        /// <summary>It ran to its end.</summary>
+        public bool IsDone { get; set; }
+
+        /// <summary>What executing a portal that is done answers: the rows are gone. Null: it gave none and cannot be run again.</summary>
+        public string? TagWhenDone { get; set; }
     }
 
     /// <summary>A result being sent: the page at hand and the next row of it.</summary>

@@ -129,6 +129,8 @@ public static class IntervalText
                 var end = 1;
                 while (end < rest.Length && char.IsAsciiDigit(rest[end]))
                     end++;
+                if (end < rest.Length && !char.IsWhiteSpace(rest[end]))
+                    throw sum.Bad();
                 sum.Add("year", sign, number);
                 sum.Add("month", sign, rest[1..end]);
                 rest = rest[end..].TrimStart();

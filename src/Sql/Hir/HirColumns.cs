@@ -80,9 +80,9 @@ internal static class HirColumns
         return free;
     }
 
-    /// <summary>Whether a subquery occurs in the expression.</summary>
+    /// <summary>Whether something occurs in the expression that is computed from rows: a subquery or a window function.</summary>
     public static bool HasSubquery(this HirScalarExpr scalar) =>
-        scalar is HirScalarExpr.Exists or HirScalarExpr.Select || scalar.Children.Any(HasSubquery);
+        scalar is HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed || scalar.Children.Any(HasSubquery);
 
     /// <summary>The relation with each scalar expression, at any depth, rewritten from the bottom by <paramref name="f"/>.</summary>
     public static HirRelationExpr RewriteScalars(this HirRelationExpr relation, Func<HirScalarExpr, HirScalarExpr> f) =>
@@ -124,6 +124,14 @@ internal static class HirColumns
         foreach (var scalar in relation.RootScalars())
             Scalar(scalar);
     }
+
+    /// <summary>The subqueries of the expression; not theirs.</summary>
+    public static IEnumerable<HirRelationExpr> Subqueries(this HirScalarExpr scalar) => scalar switch
+    {
+        HirScalarExpr.Exists x => [x.Query],
+        HirScalarExpr.Select x => [x.Query],
+        _ => scalar.Children.SelectMany(Subqueries),
+    };
 
     /// <summary>The direct inputs.</summary>
     public static IEnumerable<HirRelationExpr> Inputs(this HirRelationExpr relation) => relation switch

@@ -22,6 +22,7 @@ namespace Materialize.Sql;
 public sealed partial class HirLowering
 {
     private readonly Dictionary<int, Cte> _ctes = [];
+    private readonly Dictionary<HirRelationExpr, bool> _closed = new(ReferenceEqualityComparer.Instance);
     private int _nextLocalId;
 
     private HirLowering()
@@ -29,7 +30,7 @@ public sealed partial class HirLowering
     }
 
     /// <summary>The query's plan; parameters must have been bound.</summary>
-    /// <exception cref="SqlException">0A000 for what has no plan yet (window functions that are not top-k).</exception>
+    /// <exception cref="SqlException">0A000 for what has no plan yet (some window frames).</exception>
     public static MirRelationExpr Lower(HirRelationExpr query) => new HirLowering().Apply(query, Outer.Unit, 0).Expr;
 
     /// <summary>A scalar expression over one relation's columns, without subqueries.</summary>
@@ -68,6 +69,9 @@ public sealed partial class HirLowering
 
     private Rel Apply(HirRelationExpr e, Outer outer, int depth)
     {
+        // What does not depend on the outer rows is computed once, not for each of them.
+        if (outer.Arity > 0 && e is not HirRelationExpr.Get && IsClosed(e))
+            return Product(outer.Rel, Apply(e, Outer.Unit, depth));
         switch (e)
         {
             case HirRelationExpr.Constant x:
@@ -122,10 +126,23 @@ public sealed partial class HirLowering
         }
     }
 
+    /// <summary>Whether nothing outside the relation decides its rows: no free columns, no CTE that has some.</summary>
+    private bool IsClosed(HirRelationExpr e)
+    {
+        if (_closed.TryGetValue(e, out var known))
+            return known;
+        return _closed[e] = e.FreeColumns().Count == 0 && !NamesOpenCte(e);
+    }
+
+    private bool NamesOpenCte(HirRelationExpr e) =>
+        e is HirRelationExpr.Get { Id: Id.Local local } && _ctes.TryGetValue(local.Number, out var cte) && cte.LocalId is null
+        || e.Inputs().Any(NamesOpenCte)
+        || e.RootScalars().Any(s => s.Subqueries().Any(NamesOpenCte));
+
     private Rel ApplyLet(HirRelationExpr.Let let, Outer outer, int depth)
     {
         var columns = let.Value.Type.Columns;
-        if (let.Value.FreeColumns().Count > 0)
+        if (!IsClosed(let.Value))
         {
             // Correlated: computed anew at each use, over the outer rows of that place.
             _ctes[let.LocalId] = new Cte(let.Value, depth, null, columns);
@@ -253,9 +270,10 @@ public sealed partial class HirLowering
         HirScalarExpr.CallUnmaterializable x => new MirScalarExpr.CallUnmaterializable(x.Func),
         HirScalarExpr.Call x => new MirScalarExpr.Call(x.Func, x.Args.Select(a => Scalar(a, place)), x.ResultType.Type),
         HirScalarExpr.If x => new MirScalarExpr.If(Scalar(x.Condition, place), Scalar(x.Then, place), Scalar(x.Else, place)),
-        HirScalarExpr.Exists or HirScalarExpr.Select => new MirScalarExpr.Column(place.Subqueries[scalar]),
-        HirScalarExpr.Parameter x => throw new SqlException(SqlState.UndefinedParameter, $"there is no parameter ${x.Number}"),
-        HirScalarExpr.Windowed => throw SqlException.Unsupported("window functions"),
+        HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed => new MirScalarExpr.Column(place.Subqueries[scalar]),
+
+        // Only while a statement is described, and nothing will run: binding has replaced them otherwise.
+        HirScalarExpr.Parameter x => MirScalarExpr.Null(x.ParameterType),
         _ => throw new UnreachableException(scalar.GetType().Name),
     };
 

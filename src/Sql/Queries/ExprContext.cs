@@ -16,6 +16,9 @@ internal sealed record ExprContext(string Clause, Scope Scope)
 
     public bool AllowWindows { get; init; }
 
+    /// <summary>The OVER clause of the aggregate being planned: its aggregates are computed over windows.</summary>
+    public WindowExpr? Over { get; init; }
+
     /// <summary>Calls of table functions that were joined to the relation already, and their column.</summary>
     public IReadOnlyDictionary<Ast.Expr, int>? TableFunctions { get; init; }
 

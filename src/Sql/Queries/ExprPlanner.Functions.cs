@@ -124,7 +124,7 @@ internal sealed partial class QueryPlanner
         var isAggregate = IsAggregate(overloads);
         if (call.Args is Ast.FunctionArgs.Star && (!isAggregate || name != "count"))
             throw SqlException.Plan($"{name}(*) specified, but {name} is not the count aggregate", position);
-        if (isAggregate && context.Macro is null)
+        if (isAggregate && context.Macro is null && context.Over is null)
             CheckAggregateAllowed(context, name, position);
 
         // What an aggregate aggregates cannot itself hold aggregates.
@@ -205,7 +205,8 @@ internal sealed partial class QueryPlanner
         ExprContext context, AggregateFunc func, SelectedFunction selected, bool distinct, HirScalarExpr? filter,
         ValueArray<ColumnOrder> orders, ValueArray<HirScalarExpr> orderKeys, int? position)
     {
-        CheckAggregateAllowed(context, selected.Signature.Name, position);
+        if (context.Over is null)
+            CheckAggregateAllowed(context, selected.Signature.Name, position);
         var args = selected.Args;
         if (args.Length == 0)
             args = [HirScalarExpr.True];
@@ -228,6 +229,8 @@ internal sealed partial class QueryPlanner
         if (func is AggregateFunc.Min or AggregateFunc.Max or AggregateFunc.Any or AggregateFunc.All)
             distinct = false;
         var output = new ColumnType(selected.Result, func != AggregateFunc.Count);
+        if (context.Over is { } over)
+            return new HirScalarExpr.Windowed(over with { Aggregate = func, Args = args.ToValueArray(), Output = output });
         return context.Aggregates!.Add(new HirAggregate(func, args.ToValueArray(), distinct, output, orders, orderKeys));
     }
 
@@ -282,18 +285,99 @@ internal sealed partial class QueryPlanner
         }
 
         var args = ((call.Args as Ast.FunctionArgs.List)?.Args ?? []).Select(a => PlanExpr(inner, a)).ToList();
-        var func = WindowFuncOf(name);
-        if (func is null)
-            throw SqlException.Unsupported("aggregate window functions", position);
-        if (func is not (WindowFunc.RowNumber or WindowFunc.Rank or WindowFunc.DenseRank))
-            throw SqlException.Unsupported($"window function {name}", position);
-        if (args.Count > 0)
-            throw SqlException.Plan($"function {name}({string.Join(", ", args.Select(a => Coercion.TypeName(_statement, a)))}) does not exist", position);
+        var frame = FrameOf(call.Over.Frame);
         if (call.Distinct)
-            throw SqlException.Plan($"DISTINCT specified, but {name} is not an aggregate function", position);
+            throw SqlException.Unsupported("DISTINCT in window aggregates", position);
+        if (call.Over.IgnoreNulls)
+            throw SqlException.Unsupported("IGNORE NULLS", position);
+        var window = new WindowExpr(
+            WindowFunc.Aggregate, [], false, null, partition, keys.ToValueArray(), orders.ToValueArray(), frame, SqlType.Int64.Nullable(false));
+        if (WindowFuncOf(name) is not { } func)
+        {
+            var overloads = Overloads(call.Name);
+            if (!IsAggregate(overloads))
+                throw SqlException.Plan($"OVER specified, but {name} is not a window function nor an aggregate function", position);
+            var filter = call.Filter is null ? null : PlanAs(inner, call.Filter, SqlType.Bool, "FILTER");
+            var selected = FunctionSelection.Select(_statement, overloads, args, isOperator: false, name, position);
+            return CallSelected(inner with { Over = window }, selected, position, distinct: false, filter);
+        }
+
         if (call.Filter is not null)
             throw SqlException.Unsupported("FILTER in non-aggregate window functions", position);
-        return new HirScalarExpr.Windowed(new WindowExpr(
-            func.Value, [], false, null, partition, keys.ToValueArray(), orders.ToValueArray(), WindowFrame.Default, SqlType.Int64.Nullable(false)));
+        return new HirScalarExpr.Windowed(WithArgs(window with { Func = func }, name, args, position));
+    }
+
+    /// <summary>Checks and casts the arguments of a window function that is no aggregate.</summary>
+    private WindowExpr WithArgs(WindowExpr window, string name, List<Coercible> args, int? position)
+    {
+        var (least, most) = window.Func switch
+        {
+            WindowFunc.Lag or WindowFunc.Lead => (1, 3),
+            WindowFunc.FirstValue or WindowFunc.LastValue => (1, 1),
+            _ => (0, 0),
+        };
+        if (args.Count < least || args.Count > most)
+            throw SqlException.Plan($"function {name}({string.Join(", ", args.Select(a => Coercion.TypeName(_statement, a)))}) does not exist", position);
+        if (args.Count == 0)
+            return window;
+        List<HirScalarExpr> planned = [];
+        if (args.Count == 3)
+        {
+            var unified = Coercion.Unify(_statement, name, [args[0], args[2]], position: position);
+            planned = [unified[0], Coercion.Coerce(_statement, name, CastContext.Implicit, args[1], SqlType.Int32, position), unified[1]];
+        }
+        else
+        {
+            planned.Add(Coercion.AsAny(_statement, args[0]));
+            if (args.Count == 2)
+                planned.Add(Coercion.Coerce(_statement, name, CastContext.Implicit, args[1], SqlType.Int32, position));
+        }
+
+        return window with { Args = planned.ToValueArray(), Output = planned[0].Type.Type.Nullable() };
+    }
+
+    private static WindowFrame FrameOf(Ast.WindowFrame? frame)
+    {
+        if (frame is null)
+            return WindowFrame.Default;
+        if (frame.Units == Ast.WindowFrameUnits.Groups)
+            throw SqlException.Unsupported("GROUPS in window frames", frame.Position());
+        var start = BoundOf(frame.Start);
+        var end = frame.End is null ? new FrameBound(0) : BoundOf(frame.End);
+        if (frame.Start is Ast.WindowFrameBound.Following { Rows: null })
+            throw SqlException.Plan("frame start cannot be UNBOUNDED FOLLOWING", frame.Position());
+        if (frame.End is Ast.WindowFrameBound.Preceding { Rows: null })
+            throw SqlException.Plan("frame end cannot be UNBOUNDED PRECEDING", frame.Position());
+        if (start.Offset is { } a && end.Offset is { } b && a > b)
+            throw SqlException.Plan("frame starting from a later row cannot end at an earlier one", frame.Position());
+        if (frame.Units == Ast.WindowFrameUnits.Range)
+        {
+            // The two that need no arithmetic on values: the whole partition, and all up to the current row's peers.
+            if (start.Offset is null && end.Offset is null)
+                return new WindowFrame(true, start, end);
+            if (start.Offset is null && end.Offset == 0)
+                return WindowFrame.Default;
+            throw SqlException.Unsupported("RANGE in non-default window frames", frame.Position());
+        }
+
+        return new WindowFrame(true, start, end);
+    }
+
+    private static FrameBound BoundOf(Ast.WindowFrameBound bound)
+    {
+        const ulong most = 1_000_000;
+        switch (bound)
+        {
+            case Ast.WindowFrameBound.Preceding { Rows: { } rows } when rows <= most:
+                return new FrameBound(-(long)rows);
+            case Ast.WindowFrameBound.Following { Rows: { } rows } when rows <= most:
+                return new FrameBound((long)rows);
+            case Ast.WindowFrameBound.CurrentRow:
+                return new FrameBound(0);
+            case Ast.WindowFrameBound.Preceding { Rows: null } or Ast.WindowFrameBound.Following { Rows: null }:
+                return new FrameBound(null);
+            default:
+                throw SqlException.Unsupported($"window frame offsets greater than {most}", bound.Position());
+        }
     }
 }

@@ -31,10 +31,11 @@ internal sealed partial class QueryPlanner
 
     private static void CheckTableNames(Scope left, Scope right, int? position)
     {
-        var names = left.Items.Where(i => i.Table is not null).Select(i => i.Table!.Value).ToHashSet();
-        foreach (var item in right.Items)
+        // An alias clashes with any table of that name; tables of different schemas do not clash.
+        var names = left.Items.Where(i => i.Table is not null).Select(i => i.Table!.Value).Distinct().ToList();
+        foreach (var table in right.Items.Select(i => i.Table).OfType<PartialName>().Distinct())
         {
-            if (item.Table is { } table && names.Contains(table))
+            if (names.Exists(n => n.Item == table.Item && (n.Schema is null || table.Schema is null || n == table)))
                 throw SqlException.Plan($"table name \"{table.Item}\" specified more than once", position);
         }
     }

@@ -48,11 +48,16 @@ internal sealed class StatementContext(ISqlCatalog catalog, QueryLifetime lifeti
     /// <summary>The parameters' values, once there are some; null while a statement is only described.</summary>
     public Params? Values { get; init; }
 
-    /// <summary>The value of <c>$n</c>, if it is bound.</summary>
-    public HirScalarExpr? BoundValue(int number) =>
-        Values is { } values && number <= values.Values.Count
-            ? new HirScalarExpr.Literal(values.Values[number - 1], values.Types[number - 1].Nullable(values.Values[number - 1].IsNull))
-            : null;
+    /// <summary>The value of <c>$n</c>; null while a statement is only described.</summary>
+    /// <exception cref="SqlException">Values were given, but none for this one.</exception>
+    public HirScalarExpr? BoundValue(int number)
+    {
+        if (Values is not { } values)
+            return null;
+        if (number > values.Values.Count)
+            throw new SqlException(SqlState.UndefinedParameter, $"there is no parameter ${number}");
+        return new HirScalarExpr.Literal(values.Values[number - 1], values.Types[number - 1].Nullable(values.Values[number - 1].IsNull));
+    }
 
     public int NextLocalId() => _nextLocalId++;
 

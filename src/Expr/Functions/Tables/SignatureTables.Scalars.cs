@@ -107,7 +107,7 @@ internal static partial class SignatureTables
         date_bin(interval, timestamptz) timestamptz = date_bin_timestamptz !
         date_bin(interval, timestamp, timestamp) timestamp = date_bin_timestamp !
         date_bin(interval, timestamptz, timestamptz) timestamptz = date_bin_timestamptz !
-        for interval time timestamp timestamptz date: date_part(text, @) float8 = date_part_@ !
+        for interval time timestamp timestamptz: date_part(text, @) float8 = date_part_@ !
         for interval time timestamp timestamptz date: extract(text, @) numeric = extract_@ !
         for timestamp timestamptz interval: date_trunc(text, @) @ = date_trunc_@ !
         for timestamp timestamptz date time: datediff(text, @, @) int8 = datediff_@ !
