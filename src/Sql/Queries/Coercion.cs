@@ -142,12 +142,28 @@ internal static class Coercion
         if (a.BaseEquals(b))
             return CommonModifiers(a, b);
 
+        if (CommonInteger(a, b) is { } integer)
+            return integer;
+
         // The type that the other one becomes by itself; if both do, the preferred one.
         var toB = Casts.Find(a, b) is { Context: CastContext.Implicit };
         var toA = Casts.Find(b, a) is { Context: CastContext.Implicit };
         if (PgType.Of(a).Category != PgType.Of(b).Category)
             return a;
         return toB && (!toA || IsPreferred(b)) && !IsPreferred(a) ? b : a;
+    }
+
+    /// <summary>For a signed and an unsigned integer: the narrowest signed type that holds the unsigned one's values.</summary>
+    public static SqlType? CommonInteger(SqlType a, SqlType b)
+    {
+        var signed = Signed(a) ?? Signed(b);
+        var unsigned = Unsigned(a) ?? Unsigned(b);
+        if (signed is null || unsigned is null)
+            return null;
+        return Math.Max(signed.Value, unsigned.Value * 2) switch { <= 4 => SqlType.Int32, 8 => SqlType.Int64, _ => SqlType.Numeric };
+
+        static int? Signed(SqlType type) => type.Kind switch { ScalarKind.Int16 => 2, ScalarKind.Int32 => 4, ScalarKind.Int64 => 8, _ => null };
+        static int? Unsigned(SqlType type) => type.Kind switch { ScalarKind.UInt16 => 2, ScalarKind.UInt32 => 4, ScalarKind.UInt64 => 8, _ => null };
     }
 
     private static SqlType CommonModifiers(SqlType a, SqlType b) => a.Kind switch
