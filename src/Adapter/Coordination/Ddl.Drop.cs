@@ -99,6 +99,8 @@ internal sealed partial class Ddl
             }
         }
 
+        services.Compute.EndReaders(items.Where(i => i.IsStored).Select(i => i.Id).ToHashSet());
+
         // A table of a source that goes on: the ingestion is run again without it.
         var sources = items.Select(i => i.Definition).OfType<ItemDefinition.SourceOutput>().Select(o => o.SourceId).Distinct();
         foreach (var source in sources)

@@ -80,6 +80,16 @@ public sealed class ComputeController : IAsyncDisposable
     /// <summary>Drops exports; a dataflow goes when all its exports have.</summary>
     public void DropExports(InstanceId id, IReadOnlyCollection<GlobalId> exports) => TryInstance(id)?.DropExports(exports);
 
+    /// <summary>Ends, with an error, every peek and subscribe that reads one of the dropped collections, on any cluster.</summary>
+    public void EndReaders(IReadOnlySet<GlobalId> dropped)
+    {
+        List<ComputeInstance> instances;
+        lock (_gate)
+            instances = [.. _instances.Values];
+        foreach (var instance in instances)
+            instance.EndReaders(dropped);
+    }
+
     /// <summary>Reads a collection at a time; the first replica to answer wins.</summary>
     /// <param name="hold">Keeps the target readable; released when the peek is over.</param>
     /// <returns>The rows of all workers, or an error.</returns>

@@ -83,37 +83,72 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         }
     }
 
+    /// <summary>
+    /// Sinks go at once. An index goes when the last read hold on it does: dataflows that import it would otherwise be told, after
+    /// a reconnect, to import what is not there.
+    /// </summary>
     public void DropExports(IReadOnlyCollection<GlobalId> exports)
     {
-        List<ReadHold> released = [];
-        List<ISubscribeReceiver> dropped = [];
         List<GlobalId> indexes = [];
+        List<GlobalId> sinks = [];
         lock (_gate)
         {
             foreach (var export in exports)
             {
-                if (!_exports.Remove(export, out var dataflow))
-                    continue;
-                if (dataflow.IsIndex(export))
-                    indexes.Add(export);
-                foreach (var replica in _replicas.Values)
-                    replica.SendToConnected([new ComputeCommand.AllowCompaction(export, null)]);
-                dataflow.Live.Remove(export);
-                if (dataflow.Live.Count > 0)
-                    continue;
-                _dataflows.Remove(dataflow);
-                released.AddRange(dataflow.InputHolds);
-                if (dataflow.Subscribe is { } receiver && !dataflow.SubscribeDone)
-                    dropped.Add(receiver);
+                if (_exports.TryGetValue(export, out var dataflow))
+                    (dataflow.IsIndex(export) ? indexes : sinks).Add(export);
             }
         }
 
+        foreach (var sink in sinks)
+            Remove(sink);
         foreach (var index in indexes)
             registry.Drop(index);
+    }
+
+    /// <summary>Ends peeks and one-shot dataflows that read a collection which has been dropped; maintained ones were dropped before it.</summary>
+    public void EndReaders(IReadOnlySet<GlobalId> dropped)
+    {
+        List<GlobalId> exports;
+        List<PendingPeek> peeks;
+        lock (_gate)
+        {
+            exports = [.. _dataflows.Where(d => d.ImportIds.Any(dropped.Contains)).SelectMany(d => d.Live).Where(id => id.IsTransient)];
+            peeks = [.. _peeks.Values.Where(p => p.Request.Target switch
+            {
+                PeekTarget.Index x => dropped.Contains(x.Id) || exports.Contains(x.Id),
+                PeekTarget.Persist x => dropped.Contains(x.Id),
+                _ => false,
+            })];
+        }
+
+        foreach (var peek in peeks)
+            peek.Done.TrySetResult(new PeekAnswer.Dropped());
+        DropExports(exports);
+    }
+
+    private void Remove(GlobalId export)
+    {
+        IReadOnlyList<ReadHold> released = [];
+        ISubscribeReceiver? dropped = null;
+        lock (_gate)
+        {
+            if (!_exports.Remove(export, out var dataflow))
+                return;
+            foreach (var replica in _replicas.Values)
+                replica.SendToConnected([new ComputeCommand.AllowCompaction(export, null)]);
+            dataflow.Live.Remove(export);
+            if (dataflow.Live.Count == 0)
+            {
+                _dataflows.Remove(dataflow);
+                released = dataflow.InputHolds;
+                dropped = dataflow.SubscribeDone ? null : dataflow.Subscribe;
+            }
+        }
+
         foreach (var hold in released)
             hold.Dispose();
-        foreach (var receiver in dropped)
-            receiver.Dropped();
+        dropped?.Dropped();
     }
 
     public async Task<PeekAnswer> PeekAsync(PeekRequest request, ReadHold hold, CancellationToken cancel)
@@ -147,10 +182,16 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
     /// <summary>The since of some collection moved; if it is an index of this instance, replicas may forget and inputs too.</summary>
     public void SinceAdvanced(GlobalId export, Frontier since)
     {
+        if (since.IsEmpty)
+        {
+            Remove(export);
+            return;
+        }
+
         DataflowState? dataflow;
         lock (_gate)
         {
-            if (!_exports.TryGetValue(export, out dataflow) || !dataflow.IsIndex(export) || since.IsEmpty)
+            if (!_exports.TryGetValue(export, out dataflow) || !dataflow.IsIndex(export))
                 return;
             foreach (var replica in _replicas.Values)
                 replica.SendToConnected([new ComputeCommand.AllowCompaction(export, since.Time)]);

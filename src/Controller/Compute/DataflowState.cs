@@ -23,6 +23,8 @@ internal sealed class DataflowState(DataflowDescription description, IReadOnlyLi
 
     public bool SubscribeDone { get; set; }
 
+    public IEnumerable<GlobalId> ImportIds => description.ImportIds;
+
     public bool IsIndex(GlobalId export) => description.IndexExports.Any(x => x.Id == export);
 
     /// <summary>The least time from which it would be rebuilt if a replica came back now; empty when it never needs to be.</summary>

@@ -125,6 +125,14 @@ internal static class HirColumns
             Scalar(scalar);
     }
 
+    /// <summary>The subqueries of the expression; not theirs.</summary>
+    public static IEnumerable<HirRelationExpr> Subqueries(this HirScalarExpr scalar) => scalar switch
+    {
+        HirScalarExpr.Exists x => [x.Query],
+        HirScalarExpr.Select x => [x.Query],
+        _ => scalar.Children.SelectMany(Subqueries),
+    };
+
     /// <summary>The direct inputs.</summary>
     public static IEnumerable<HirRelationExpr> Inputs(this HirRelationExpr relation) => relation switch
     {

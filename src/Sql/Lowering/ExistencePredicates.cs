@@ -53,14 +53,16 @@ internal static class ExistencePredicates
         return [NotExists(new HirRelationExpr.Filter(input, [Not(IsFalse(arg))]))];
     }
 
-    private static bool IsOuter(HirScalarExpr e)
+    /// <summary>Whether all its columns are of outside the subquery it stands in.</summary>
+    public static bool IsOuter(HirScalarExpr e)
     {
         var outer = !e.HasSubquery();
         e.Visit(0, (c, nesting) => outer &= c.Level > nesting);
         return outer;
     }
 
-    private static bool IsInner(HirScalarExpr e)
+    /// <summary>Whether all its columns are of the subquery it stands in.</summary>
+    public static bool IsInner(HirScalarExpr e)
     {
         var inner = !e.HasSubquery();
         e.Visit(0, (c, nesting) => inner &= c.Level <= nesting);

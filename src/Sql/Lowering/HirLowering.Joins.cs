@@ -15,7 +15,7 @@ public sealed partial class HirLowering
             return ApplyJoin(Swap(join), outer, depth);
 
         var left = Apply(join.Left, outer, depth);
-        var isCorrelated = join.Right.FreeColumns().Count > 0;
+        var isCorrelated = !IsClosed(join.Right);
         if (join.Kind == JoinKind.FullOuter)
             return ApplyFullJoin(join, left, isCorrelated, outer, depth);
 

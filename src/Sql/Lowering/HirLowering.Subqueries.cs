@@ -156,7 +156,53 @@ public sealed partial class HirLowering
 
     /// <summary>The rows of <paramref name="input"/> for which the subquery has a row.</summary>
     private Rel SemiJoin(Rel input, HirRelationExpr subquery, Outer outer, int depth) =>
-        Branch(input, outer, depth, subquery, mayRejectNull: true, (applied, newOuter) => Distinct(Project(applied, ValueArray.Range(newOuter.Arity))));
+        TryKeySemiJoin(input, subquery, outer, depth)
+        ?? Branch(input, outer, depth, subquery, mayRejectNull: true, (applied, newOuter) => Distinct(Project(applied, ValueArray.Range(newOuter.Arity))));
+
+    /// <summary>
+    /// A subquery that depends on the outside only through equations of its filter: its distinct right-hand sides are all there is to
+    /// know, and the outer rows need no branch. Null for any other.
+    /// </summary>
+    private Rel? TryKeySemiJoin(Rel input, HirRelationExpr subquery, Outer outer, int depth)
+    {
+        // Only whether there are rows counts, not what is in them.
+        while (subquery is HirRelationExpr.Project or HirRelationExpr.Map or HirRelationExpr.Distinct)
+            subquery = subquery.Inputs().Single();
+        List<HirScalarExpr> conjuncts = [];
+        while (subquery is HirRelationExpr.Filter filter)
+        {
+            conjuncts.AddRange(filter.Predicates.SelectMany(Conjuncts));
+            subquery = filter.Input;
+            while (subquery is HirRelationExpr.Project project && conjuncts.TrueForAll(c => !c.HasSubquery()))
+            {
+                // Predicates over a projection are predicates over its input.
+                conjuncts = conjuncts.ConvertAll(c => c.MapColumns(0, (column, nesting) => column.Level == nesting ? column with { Index = project.Outputs[column.Index] } : column));
+                subquery = project.Input;
+            }
+        }
+
+        if (!IsClosed(subquery))
+            return null;
+        List<(HirScalarExpr Outer, HirScalarExpr Inner)> pairs = [];
+        List<HirScalarExpr> inner = [];
+        foreach (var conjunct in conjuncts)
+        {
+            if (ExistencePredicates.IsInner(conjunct))
+                inner.Add(conjunct);
+            else if (conjunct is HirScalarExpr.Call { Args: [var a, var b] } call && call.Func == ScalarFunctions.Eq && ExistencePredicates.IsOuter(a) && ExistencePredicates.IsInner(b))
+                pairs.Add((a, b));
+            else if (conjunct is HirScalarExpr.Call { Args: [var c, var d] } other && other.Func == ScalarFunctions.Eq && ExistencePredicates.IsInner(c) && ExistencePredicates.IsOuter(d))
+                pairs.Add((d, c));
+            else
+                return null;
+        }
+
+        var place = new Place(depth, outer.Arity, outer.Map, []);
+        var right = ApplyFilter(Apply(subquery, Outer.Unit, depth + 1), inner.ToValueArray(), Outer.Unit, depth + 1);
+        var rightPlace = new Place(depth + 1, 0, Outer.Unit.Map, []);
+        return KeySemiJoin(
+            input, pairs.Select(p => Scalar(p.Outer.Shift(-1), place)).ToValueArray(), right, pairs.Select(p => Scalar(p.Inner, rightPlace)).ToValueArray());
+    }
 
     internal static IEnumerable<HirScalarExpr> Conjuncts(HirScalarExpr predicate) =>
         predicate is HirScalarExpr.Call { Func: var func } call && func == ScalarFunctions.And ? call.Args.SelectMany(Conjuncts) : [predicate];

@@ -22,6 +22,7 @@ namespace Materialize.Sql;
 public sealed partial class HirLowering
 {
     private readonly Dictionary<int, Cte> _ctes = [];
+    private readonly Dictionary<HirRelationExpr, bool> _closed = new(ReferenceEqualityComparer.Instance);
     private int _nextLocalId;
 
     private HirLowering()
@@ -68,6 +69,9 @@ public sealed partial class HirLowering
 
     private Rel Apply(HirRelationExpr e, Outer outer, int depth)
     {
+        // What does not depend on the outer rows is computed once, not for each of them.
+        if (outer.Arity > 0 && e is not HirRelationExpr.Get && IsClosed(e))
+            return Product(outer.Rel, Apply(e, Outer.Unit, depth));
         switch (e)
         {
             case HirRelationExpr.Constant x:
@@ -122,10 +126,23 @@ public sealed partial class HirLowering
         }
     }
 
+    /// <summary>Whether nothing outside the relation decides its rows: no free columns, no CTE that has some.</summary>
+    private bool IsClosed(HirRelationExpr e)
+    {
+        if (_closed.TryGetValue(e, out var known))
+            return known;
+        return _closed[e] = e.FreeColumns().Count == 0 && !NamesOpenCte(e);
+    }
+
+    private bool NamesOpenCte(HirRelationExpr e) =>
+        e is HirRelationExpr.Get { Id: Id.Local local } && _ctes.TryGetValue(local.Number, out var cte) && cte.LocalId is null
+        || e.Inputs().Any(NamesOpenCte)
+        || e.RootScalars().Any(s => s.Subqueries().Any(NamesOpenCte));
+
     private Rel ApplyLet(HirRelationExpr.Let let, Outer outer, int depth)
     {
         var columns = let.Value.Type.Columns;
-        if (let.Value.FreeColumns().Count > 0)
+        if (!IsClosed(let.Value))
         {
             // Correlated: computed anew at each use, over the outer rows of that place.
             _ctes[let.LocalId] = new Cte(let.Value, depth, null, columns);

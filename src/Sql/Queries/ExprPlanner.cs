@@ -67,7 +67,7 @@ internal sealed partial class QueryPlanner
                 // Typed as "=", so that the same operands are accepted.
                 var equal = (HirScalarExpr.Call)PlanOperator(context, "=", [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Position());
                 var same = Typing.Bool(ScalarFunctions.IsNotDistinctFrom, equal.Args.AsSpan());
-                return x.Negated ? Typing.Not(same) : same;
+                return x.Negated ? same : Typing.Not(same);
             }
 
             case Ast.Expr.InList x:

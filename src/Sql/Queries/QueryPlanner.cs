@@ -24,6 +24,7 @@ internal sealed partial class QueryPlanner(StatementContext statement)
     public PlannedQuery PlanQuery(Ast.Query query, Scope outer)
     {
         System.Runtime.CompilerServices.RuntimeHelpers.EnsureSufficientExecutionStack();
+        outer = outer.Sealed();
         var ctes = _ctes;
         var positions = _columnPositions;
         _columnPositions = [];

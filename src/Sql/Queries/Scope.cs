@@ -49,6 +49,11 @@ internal sealed class Scope(IReadOnlyList<ScopeItem> items, Scope? outer)
     /// <summary>As a subquery sees it that is not LATERAL: without the joins' left sides, whose levels still count.</summary>
     public Scope WithoutLateralSides() => !IsLateralSide ? this : new Scope(Items, Outer?.WithoutLateralSides()) { IsLateralSide = true, IsOutOfSight = true };
 
+    /// <summary>As a query sees what is around it: what it can see at all, it can see from everywhere inside.</summary>
+    public Scope Sealed() => !IsLateralSide && Outer is null
+        ? this
+        : new Scope(Items, Outer?.Sealed()) { IsOutOfSight = IsOutOfSight, Forbidden = Forbidden };
+
     /// <summary>The column a bare name means.</summary>
     /// <returns>Null if there is none.</returns>
     public ResolvedColumn? Resolve(string column, int? position)
