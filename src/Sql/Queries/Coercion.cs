@@ -226,7 +226,8 @@ internal static class Coercion
             oid = PgType.All.FirstOrDefault(t => t.SqlName == name || t.Name == name)?.Oid
                 ?? (PgType.ByName(name) is { } type ? PgType.OidOf(type) : (uint?)null)
                 ?? (name.EndsWith("[]", StringComparison.Ordinal) && PgType.All.FirstOrDefault(t => t.SqlName == name[..^2] || t.Name == name[..^2]) is { } element ? element.ArrayOid : (uint?)null)
-                ?? (parts is null ? null : context.Catalog.ResolveType(parts.Value)?.Oid);
+                ?? (parts is null ? null : context.Catalog.ResolveType(parts.Value)?.Oid)
+                ?? (parts is { Database: null, Schema: null or "pg_catalog" } pseudo ? PseudoTypeOid(pseudo.Item) : null);
             if (oid is null)
                 throw SqlException.Plan($"type \"{value}\" does not exist");
         }
@@ -244,6 +245,21 @@ internal static class Coercion
 
         HirScalarExpr Literal(uint oidValue) => new HirScalarExpr.Literal(Datum.FromInt64(oidValue), to.Nullable(false));
     }
+
+    /// <summary>Postgres' types of what is not a value: no column has them, but clients compare signatures with them.</summary>
+    private static uint? PseudoTypeOid(string name) => name switch
+    {
+        "unknown" => PgType.UnknownOid,
+        "cstring" => 2275,
+        "any" => 2276,
+        "anyarray" => 2277,
+        "void" => 2278,
+        "trigger" => 2279,
+        "internal" => 2281,
+        "anyelement" => 2283,
+        "event_trigger" => 3838,
+        _ => null,
+    };
 
     private static PartialName? NameParts(string text)
     {
