@@ -60,7 +60,7 @@ public sealed class MaintainedViewTests(SharedServer server)
         "DELETE FROM u WHERE k = 2",
         "DELETE FROM t WHERE id < 4",
         "DELETE FROM t",
-        "INSERT INTO t SELECT k, g, k * 2, w, k / 2.0, '2024-02-29' FROM u",
+        "INSERT INTO t SELECT k, g, k * 2, w, k / 2.0, DATE '2024-02-29' FROM u",
     ];
 
     [Theory]
