@@ -37,6 +37,8 @@ foreach (var run in runs)
             "arrange" => new ArrangeWorkload(sizes),
             "count" => new CountWorkload(sizes),
             "join" => new JoinWorkload(sizes),
+            "reach" => new GraphWorkload(components: false, sizes),
+            "cc" => new GraphWorkload(components: true, sizes),
             "bids" => new BidsWorkload(sizes),
             var other => throw new ArgumentException($"no workload is called {other}"),
         };

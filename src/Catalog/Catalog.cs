@@ -40,8 +40,7 @@ public sealed class Catalog
             state = Apply(state, entry);
         foreach (var builtin in Builtins.Tables)
             state = state.With(Bootstrap.TableItem(state, builtin, durable.Entries));
-        foreach (var view in Builtins.Views)
-            state = state.With(ItemPlanner.Plan(state, view));
+        state = ItemPlanner.PlanAll(state, Builtins.Views);
         var items = durable.Entries.Values.OfType<CatalogEntry.Item>()
             .OrderBy(e => GlobalId.TryParse(e.Id, out var id) ? id : default);
         foreach (var item in items)

@@ -20,9 +20,6 @@ public sealed record ClusterdOptions
     /// <summary>Not owned.</summary>
     public required PersistClient Persist { get; init; }
 
-    /// <summary>Owned. Null: no sources.</summary>
-    public IStorageRuntime? Storage { get; init; }
-
     /// <summary>This process's name, to turn away misdirected controllers; empty: none is.</summary>
     public string Host { get; init; } = "";
 
@@ -51,7 +48,7 @@ public sealed class ClusterdHost : IAsyncDisposable
     {
         _computeListener = compute;
         _storageListener = storage;
-        _storage = options.Storage ?? new UnsupportedStorageRuntime();
+        _storage = new PostgresStorageRuntime(options.Persist, options.Time, options.Logs);
         _compute = new ComputeState(new ComputeOptions
         {
             Workers = options.Workers,

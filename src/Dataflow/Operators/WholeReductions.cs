@@ -30,6 +30,8 @@ internal sealed unsafe class WholeAccumulation : IWholeReduction
         _accumulator = SlabPool.Rent(_capacity);
     }
 
+    public long RowsNeeded => long.MaxValue;
+
     public void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors)
     {
         new Span<byte>(_accumulator, _accumulatorBytes).Clear();
@@ -64,6 +66,8 @@ internal sealed unsafe class WholeAccumulation : IWholeReduction
 /// <summary>The key itself, by its multiplicity.</summary>
 internal sealed unsafe class WholeThreshold(bool distinct) : IWholeReduction
 {
+    public long RowsNeeded => long.MaxValue;
+
     public void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors)
     {
         if (diffs[0] <= 0)
@@ -80,6 +84,8 @@ internal sealed unsafe class WholeThreshold(bool distinct) : IWholeReduction
 /// <summary>The values between offset and limit; values come in sort order.</summary>
 internal sealed unsafe class WholeTopK(RowShape stored, RowShape sortKey, long? limit, long offset) : IWholeReduction
 {
+    public long RowsNeeded => limit is { } rows && rows < long.MaxValue - offset ? rows + offset : long.MaxValue;
+
     public void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors)
     {
         var skip = offset;
@@ -120,6 +126,8 @@ internal sealed unsafe class WholeGroup : IWholeReduction
         _rows = new RowWriter(shape);
         _finish = new KernelCall(finish, 2, [_rows], _errors);
     }
+
+    public long RowsNeeded => long.MaxValue;
 
     public void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors)
     {
