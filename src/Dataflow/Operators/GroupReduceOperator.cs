@@ -116,6 +116,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         {
             var from = work.Key;
             var to = delta.EndOfKey(from);
+            work.Prefetch(from);
             ulong scratch;
             var key = (byte*)&scratch;
             var keyLength = delta.Keys.Shape.Width;
@@ -150,6 +151,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         var hash = work.Delta.Hashes[from];
         _reader.Start();
         _reader.Add(work.Before, hash, key, keyLength, filtered: false);
+        _reader.Mark();
         if (!uniform)
         {
             _reader.Limit(time, strict: true, _floor);
@@ -157,8 +159,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         }
 
         var read = Reduction.Read(key, keyLength, _reader, after: false);
-        _reader.Start();
-        _reader.Add(work.Before, hash, key, keyLength, filtered: false);
+        _reader.Rewind();
         if (!uniform)
             _reader.Limit(time, strict: false, _floor);
         _reader.Add(work.Delta, from, to, filtered: !uniform);
@@ -198,6 +199,24 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         public Stamp MinStamp { get; } = minStamp;
 
         public int Key { get; set; }
+
+        // Directory entries of keys sixteen rows ahead, rows of those eight ahead.
+        public void Prefetch(int row)
+        {
+            if (!System.Runtime.Intrinsics.X86.Sse.IsSupported || row + 16 >= Delta.Count)
+                return;
+            var far = Delta.Hashes[row + 16];
+            var near = Delta.Hashes[row + 8];
+            foreach (var batch in Before.Batches)
+            {
+                var shift = 63 - batch.DirectoryBits;
+                System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Directory + (far >> 1 >> shift));
+                var at = (int)batch.Directory[near >> 1 >> shift];
+                System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Hashes + at);
+                if (batch.Values.IsFixed)
+                    System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Values.Data + ((long)at * batch.Values.Shape.Width));
+            }
+        }
 
         public void Release()
         {

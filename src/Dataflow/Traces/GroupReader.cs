@@ -23,6 +23,8 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
 
     private Run[] _runs = new Run[8];
     private int _runCount;
+    private Run[] _marked = [];
+    private int _markedCount;
     private Recent<TTime>? _recent;
     private int[] _recentRows = new int[16];
     private int _recentCount;
@@ -47,6 +49,23 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
         _hasLimit = true;
         _limit = limit;
         _strict = strict;
+    }
+
+    /// <summary>Remembers the sources added so far and where they stand.</summary>
+    public void Mark()
+    {
+        if (_marked.Length < _runCount)
+            _marked = new Run[_runs.Length];
+        Array.Copy(_runs, _marked, _runCount);
+        _markedCount = _runCount;
+    }
+
+    /// <summary>Back to <see cref="Mark"/>: the same values again, without seeking them again.</summary>
+    public void Rewind()
+    {
+        Array.Copy(_marked, _runs, _markedCount);
+        _runCount = _markedCount;
+        _hasLimit = false;
     }
 
     /// <summary>Adds the key's rows in a snapshot.</summary>
