@@ -1,0 +1,3 @@
+global using Materialize.SystemTests.Support;
+global using Npgsql;
+global using Xunit;

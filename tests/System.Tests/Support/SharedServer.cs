@@ -1,0 +1,60 @@
+namespace Materialize.SystemTests.Support;
+
+/// <summary>One environment for all tests that leave it as they found it: each works in a schema of its own.</summary>
+public sealed class SharedServer : IAsyncLifetime
+{
+    private TemporaryDirectory? _directory;
+    private EnvironmentProcess? _environment;
+    private int _schemas;
+
+    internal EnvironmentProcess Environment => _environment ?? throw new InvalidOperationException("not started");
+
+    public async ValueTask InitializeAsync()
+    {
+        _directory = new TemporaryDirectory();
+        _environment = await EnvironmentProcess.StartAsync(_directory.Path);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_environment is not null)
+            await _environment.DisposeAsync();
+        _directory?.Dispose();
+    }
+
+    /// <summary>A connection whose current schema is new and its own.</summary>
+    internal async Task<Sql> OpenAsync(string more = "")
+    {
+        var sql = new Sql(await Environment.ConnectAsync(more));
+        var schema = $"s{Interlocked.Increment(ref _schemas)}";
+        await sql.DoAsync($"CREATE SCHEMA {schema}");
+        await sql.DoAsync($"SET search_path = {schema}");
+        return sql;
+    }
+
+    /// <summary>A further connection in the schema of another.</summary>
+    internal async Task<Sql> OpenBesideAsync(Sql other)
+    {
+        var sql = new Sql(await Environment.ConnectAsync());
+        await sql.DoAsync($"SET search_path = {await other.OneAsync("SHOW search_path")}");
+        return sql;
+    }
+}
+
+/// <summary>A directory that goes with its test.</summary>
+internal sealed class TemporaryDirectory : IDisposable
+{
+    public string Path { get; } = Directory.CreateTempSubdirectory("mz-system-").FullName;
+
+    public void Dispose()
+    {
+        try
+        {
+            Directory.Delete(Path, recursive: true);
+        }
+        catch (IOException)
+        {
+            // A clusterd that is just ending may still write; the system cleans its temporary directory.
+        }
+    }
+}
