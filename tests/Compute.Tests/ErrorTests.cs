@@ -95,6 +95,19 @@ public sealed class ErrorTests
         Assert.IsType<PeekResult.Error>(await replica.Controller.PeekAsync(Peek(Target, [Int8], 9)));
     }
 
+    [Fact]
+    public async Task A_plan_that_makes_no_sense_fails_alone()
+    {
+        await using var replica = await Replica.StartAsync(2);
+        var shard = await TestShard.CreateAsync(replica.Persist, Source, [Int8]);
+        await shard.AppendAsync(2, ([Int(1)], 1, 1));
+        var senseless = new LirRelationExpr.Get(new Id.Global(GlobalId.User(77)), null, null, Mfp.Identity(1), [Int8]);
+        await replica.Controller.RunAsync(IndexOf(Target, senseless, 1, []));
+        Assert.Equal("XX000", Assert.IsType<PeekResult.Error>(await replica.Controller.PeekAsync(Peek(Target, [Int8], 1))).Reason.SqlState);
+        await replica.Controller.RunAsync(IndexOf(GlobalId.User(3), Get(shard), 1, [shard]));
+        Assert.IsType<PeekResult.Rows>(await replica.Controller.PeekAsync(Peek(GlobalId.User(3), [Int8], 1)));
+    }
+
     private static MirScalarExpr Inverse => Call("div_int8", SqlType.Int64, Literal(10), Column(0));
 
     /// <summary>A shard that holds 5, and 10 divided by what it holds.</summary>

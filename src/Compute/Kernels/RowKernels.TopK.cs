@@ -2,17 +2,12 @@ using System.Buffers;
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Expr;
-using Materialize.Expr.Kernels;
 using Materialize.Repr;
 
 namespace Materialize.Compute.Kernels;
 
 internal static unsafe partial class RowKernels
 {
-    private static RowKernel Compile(Mfp mfp, RowSource source, ValueArray<(RowLayout Layout, ValueArray<int> Columns)> outputs) =>
-        KernelCompiler.Compile(
-            new KernelInput(source.Parts.Select(RowLayout.For), source.Places), mfp, outputs.Select(o => new KernelOutput(o.Layout, o.Columns)));
-
     /// <summary>Group key, sort key and row, for a top-k. For one operator: it has a buffer.</summary>
     /// <remarks>
     /// Ties go by the whole row, in the order of its values: the answer must not depend on how they are stored. Columns of the group

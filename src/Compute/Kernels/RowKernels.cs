@@ -1,6 +1,7 @@
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Expr;
+using Materialize.Expr.Kernels;
 using Materialize.Repr;
 
 namespace Materialize.Compute.Kernels;
@@ -73,6 +74,20 @@ internal static partial class RowKernels
     /// <summary>Appends a row of these types.</summary>
     public static void Encode(ValueArray<ColumnType> columns, ValueArray<Datum> values, RowWriter output) =>
         RowCodec.Pack(RowLayout.For(columns), values.AsSpan(), output);
+
+    /// <exception cref="Render.UnsupportedPlanException">A temporal predicate of a kind that bounds no times.</exception>
+    private static RowKernel Compile(Mfp mfp, RowSource source, ValueArray<(RowLayout Layout, ValueArray<int> Columns)> outputs)
+    {
+        try
+        {
+            return KernelCompiler.Compile(
+                new KernelInput(source.Parts.Select(RowLayout.For), source.Places), mfp, outputs.Select(o => new KernelOutput(o.Layout, o.Columns)));
+        }
+        catch (EvalException e)
+        {
+            throw new Render.UnsupportedPlanException(e.Error);
+        }
+    }
 
     private static bool MentionsNow(MirScalarExpr expr) =>
         expr is MirScalarExpr.CallUnmaterializable { Func: UnmaterializableFunc.MzNow } || expr.Children.Any(MentionsNow);

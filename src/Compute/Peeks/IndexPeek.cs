@@ -1,4 +1,5 @@
 using Materialize.Compute.Kernels;
+using Materialize.Compute.Render;
 using Materialize.Compute.Workers;
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
@@ -61,7 +62,16 @@ internal sealed class IndexPeek : IDisposable
                 return true;
             }
 
-            _found = new PeekRows(_job, RowSource.Arranged(_shape!));
+            try
+            {
+                _found = new PeekRows(_job, RowSource.Arranged(_shape!));
+            }
+            catch (UnsupportedPlanException e)
+            {
+                _job.Fail(e.Error);
+                return true;
+            }
+
             _cursor = _rows!.OpenCursor(_job.Request.Timestamp);
         }
 

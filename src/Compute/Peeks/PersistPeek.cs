@@ -1,4 +1,5 @@
 using Materialize.Compute.Kernels;
+using Materialize.Compute.Render;
 using Materialize.Compute.Sources;
 using Materialize.Expr;
 using Materialize.Persist;
@@ -42,6 +43,10 @@ internal static class PersistPeek
                 job.Fail(reason);
             else
                 job.Found(batch);
+        }
+        catch (UnsupportedPlanException e)
+        {
+            job.Fail(e.Error);
         }
         catch (PersistException e)
         {

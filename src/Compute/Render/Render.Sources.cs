@@ -15,7 +15,7 @@ internal sealed partial class Render
     private Bundle Constant(LirRelationExpr.Constant node)
     {
         if (node.Error is { } error)
-            return Failed(node, error);
+            return Failed(node.Columns, error);
         using var rows = new RowWriter(RowLayout.For(node.Columns).Shape);
         var diffs = new long[node.Rows.Count];
         for (var i = 0; i < diffs.Length; i++)

@@ -47,13 +47,19 @@ internal sealed partial class Render(Scope<Time> scope, ulong asOf)
         }
         catch (UnsupportedPlanException e)
         {
-            // The collection exists, with an error for its only content: whoever reads it learns what is missing.
-            return Failed(plan, new EvalError("0A000", e.Message));
+            return Failed(plan.Columns, e.Error);
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or NotSupportedException or KeyNotFoundException)
+        {
+            // A plan that makes no sense is our bug, but one query's: the others that this replica serves go on. Every worker gets here
+            // at the same node, so their operators still match.
+            return Failed(plan.Columns, new EvalError("XX000", $"internal error: cannot render {plan.GetType().Name}: {e.Message}"));
         }
     }
 
-    private Bundle Failed(LirRelationExpr plan, EvalError error) =>
-        Bundle.OfStream(scope.Empty(RowLayout.For(plan.Columns).Shape), ErrorConstant(error), plan.Columns);
+    /// <summary>A collection with an error for its only content: whoever reads it learns what is wrong.</summary>
+    public Bundle Failed(Core.Collections.ValueArray<ColumnType> columns, EvalError error) =>
+        Bundle.OfStream(scope.Empty(RowLayout.For(columns).Shape), ErrorConstant(error), columns);
 
     private Bundle Let(LirRelationExpr.Let let)
     {
@@ -126,5 +132,12 @@ internal sealed partial class Render(Scope<Time> scope, ulong asOf)
     }
 }
 
-/// <summary>A plan asks for what is not built; the message is for users.</summary>
-internal sealed class UnsupportedPlanException(string message) : Exception(message);
+/// <summary>A plan asks for what is not built; the error is for users.</summary>
+internal sealed class UnsupportedPlanException(EvalError error) : Exception(error.Message)
+{
+    public UnsupportedPlanException(string message) : this(new EvalError("0A000", message))
+    {
+    }
+
+    public EvalError Error { get; } = error;
+}

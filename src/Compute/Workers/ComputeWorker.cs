@@ -147,10 +147,18 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
             var render = new Render.Render(scope, plan.AsOf);
             foreach (var import in description.SourceImports)
             {
-                var (input, bundle) = SourceInput.Build(scope, import, plan.AsOf, description.Until);
-                instance.Inputs.Add(input);
-                render.Bind(new Expr.Id.Global(import.Id), bundle);
-                plan.Sources[import.Id].Attach(localIndex, worker, input);
+                try
+                {
+                    var (input, bundle) = SourceInput.Build(scope, import, plan.AsOf, description.Until);
+                    instance.Inputs.Add(input);
+                    render.Bind(new Expr.Id.Global(import.Id), bundle);
+                    plan.Sources[import.Id].Attach(localIndex, worker, input);
+                }
+                catch (UnsupportedPlanException e)
+                {
+                    // At all workers alike: nobody attaches, nothing is read.
+                    render.Bind(new Expr.Id.Global(import.Id), render.Failed(import.Columns, e.Error));
+                }
             }
 
             foreach (var import in description.IndexImports)
