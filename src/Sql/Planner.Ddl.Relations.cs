@@ -12,7 +12,7 @@ public static partial class Planner
     {
         var target = TargetOf(context, x.Name, x.Temporary, x.IfNotExists, mayReplace: false);
         CheckColumns(x.Columns.Select(c => c.Name.Value), x.Position());
-        if (x.Constraints.Count > 0 && !context.Catalog.IsEnabled("unsafe_enable_table_keys") && !context.Catalog.IsEnabled("unsafe_enable_table_foreign_key"))
+        if (x.Constraints.Count > 0 && !IsAllowed(context, "unsafe_enable_table_keys") && !IsAllowed(context, "unsafe_enable_table_foreign_key"))
             throw SqlException.Unsupported("CREATE TABLE with constraints", x.Position());
         var (desc, defaults) = ColumnsOf(context, x.Columns, x.Constraints);
         var options = new OptionReader("CREATE TABLE", x.Options);
@@ -25,6 +25,9 @@ public static partial class Planner
             RetainHistory = options.RetainHistory(),
         };
     }
+
+    /// <summary>Whether gated syntax may be used: flags guard what users make anew, not what the catalog holds already.</summary>
+    private static bool IsAllowed(StatementContext context, string flag) => context.Catalog.IsEnabled(flag) || context.Catalog.Session.IsSystem;
 
     private static (RelationDesc Desc, ValueArray<string?> Defaults) ColumnsOf(
         StatementContext context, IReadOnlyList<Ast.ColumnDef> columns, IReadOnlyList<Ast.TableConstraint> constraints)
@@ -52,12 +55,12 @@ public static partial class Planner
                         planner.CheckDefault(x.Value, type, column.Name.Value);
                         fallback = AstPrinter.ToSql(x.Value, PrintMode.Stable);
                         break;
-                    case Ast.ColumnOption.Unique x when context.Catalog.IsEnabled("unsafe_enable_table_keys"):
+                    case Ast.ColumnOption.Unique x when IsAllowed(context, "unsafe_enable_table_keys"):
                         keys.Add([index]);
                         nullable &= !x.Primary;
                         break;
-                    case Ast.ColumnOption.References when context.Catalog.IsEnabled("unsafe_enable_table_foreign_key"):
-                    case Ast.ColumnOption.Check when context.Catalog.IsEnabled("unsafe_enable_table_check_constraint"):
+                    case Ast.ColumnOption.References when IsAllowed(context, "unsafe_enable_table_foreign_key"):
+                    case Ast.ColumnOption.Check when IsAllowed(context, "unsafe_enable_table_check_constraint"):
                         break;
                     case Ast.ColumnOption.Null or Ast.ColumnOption.Version:
                         break;

@@ -210,6 +210,42 @@ public sealed class TraceTests
         Assert.Equal(before, Core.Memory.SlabPool.BytesInUse);
     }
 
+    [Fact]
+    public void A_small_arrangement_costs_a_few_kilobytes()
+    {
+        const int count = 1000;
+        using var rig = new Rig(1);
+        var handles = new List<InputHandle<Time>>();
+        var traces = new List<TraceHandle<Time>>();
+        var before = Core.Memory.SlabPool.BytesInUse;
+        rig.Build((scope, worker) =>
+        {
+            for (var i = 0; i < count; i++)
+            {
+                var (handle, stream) = scope.NewInput("input", PairRows.Fixed.Shape, 0);
+                handles.Add(handle);
+                traces.Add(stream.Arrange("small", Kernels.Split(PairRows.Fixed, new Codec(8), new Codec(8)), new RowShape(8), new RowShape(8)).Arranged.Trace());
+            }
+        });
+        for (var time = 0UL; time < 10; time++)
+        {
+            foreach (var handle in handles)
+            {
+                handle.Send(PairRows.Fixed.Encode(time, time), time, 1);
+                handle.AdvanceTo(time + 1);
+            }
+
+            rig.Run();
+        }
+
+        var each = (Core.Memory.SlabPool.BytesInUse - before) / count;
+        Assert.True(each <= 4096, $"{each} bytes for an arrangement of 10 rows");
+        foreach (var trace in traces)
+            trace.Dispose();
+        foreach (var handle in handles)
+            handle.Dispose();
+    }
+
     [Theory, InlineData(2), InlineData(3)]
     public void Threads_give_the_same_answers(int workers)
     {

@@ -23,7 +23,7 @@ public sealed class PostgresOracleTests
     {
         if (!File.Exists($"{Bin}/initdb") || !File.Exists("/usr/sbin/runuser"))
             Assert.Skip("PostgreSQL 15 is not installed here");
-        var count = int.TryParse(Environment.GetEnvironmentVariable("SQL_ORACLE_QUERIES"), out var n) ? n : 25;
+        var count = int.TryParse(Environment.GetEnvironmentVariable("SQL_ORACLE_QUERIES"), out var n) ? n : 12;
         var random = new RandomQueries(seed);
         var queries = Enumerable.Range(0, count).Select(_ => random.Next()).ToList();
         var expected = AskPostgres(queries);

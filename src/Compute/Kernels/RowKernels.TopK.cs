@@ -13,13 +13,27 @@ internal static unsafe partial class RowKernels
         KernelCompiler.Compile(
             new KernelInput(source.Parts.Select(RowLayout.For), source.Places), mfp, outputs.Select(o => new KernelOutput(o.Layout, o.Columns)));
 
-    /// <summary>Group key, sort key and row, for a top-k.</summary>
+    /// <summary>Group key, sort key and row, for a top-k. For one operator: it has a buffer.</summary>
+    /// <remarks>
+    /// Ties go by the whole row, in the order of its values: the answer must not depend on how they are stored. Columns of the group
+    /// and of the order itself cannot differ within a tie, so they are left out.
+    /// </remarks>
     public static RowKernel TopKSplit(
         RowSource source, ValueArray<int> groupKey, ValueArray<ColumnOrder> order, ValueArray<int> kept, ValueArray<ColumnType> columns)
     {
         var types = source.Columns;
         var split = SplitColumns(source, groupKey, groupKey.Select(c => types[c]), kept, columns);
-        var layouts = source.Parts.Select(RowLayout.For);
+        var decided = new HashSet<int>(groupKey);
+        var all = new List<ColumnOrder>();
+        foreach (var o in order.Concat(kept.Select(c => new ColumnOrder(c, Descending: false, NullsLast: true)).AsEnumerable()))
+        {
+            if (decided.Add(o.Column))
+                all.Add(o);
+        }
+
+        SortColumn[] sort = [.. all.Select(o => new SortColumn(source, o))];
+        var isFast = Array.TrueForAll(sort, c => c.IsFast);
+        var bytesMax = sort.Sum(c => c.FastBytesMax);
         var buffer = new ArrayBufferWriter<byte>();
         return io =>
         {
@@ -29,23 +43,22 @@ internal static unsafe partial class RowKernels
             io.Outputs = [keys, sortKeys, rows];
             for (var j = 0; j < io.Emitted; j++)
             {
-                buffer.ResetWrittenCount();
-                foreach (var o in order)
+                var input = io.Selected[j];
+                if (isFast)
                 {
-                    var (part, index) = source.Places[o.Column];
-                    var value = new RowReader(layouts[part], RowAt(layouts[part], io.Parts[part][io.Selected[j]])).Datum(index);
-                    SortKey.Write(types[o.Column].Type, value, o.Descending, o.NullsLast, buffer);
+                    var start = sortKeys.Reserve(bytesMax);
+                    var at = start;
+                    foreach (var column in sort)
+                        at = column.Write(io, input, at);
+                    sortKeys.Commit((int)(at - start));
                 }
-
-                // Ties go by the whole row, in the order of its values: the answer must not depend on how they are stored.
-                foreach (var c in kept)
+                else
                 {
-                    var (part, index) = source.Places[c];
-                    var value = new RowReader(layouts[part], RowAt(layouts[part], io.Parts[part][io.Selected[j]])).Datum(index);
-                    SortKey.Write(types[c].Type, value, false, true, buffer);
+                    buffer.ResetWrittenCount();
+                    foreach (var column in sort)
+                        column.Write(io, input, buffer);
+                    sortKeys.Append(buffer.WrittenSpan);
                 }
-
-                sortKeys.Append(buffer.WrittenSpan);
             }
         };
     }

@@ -1,4 +1,3 @@
-using Materialize.Core.Memory;
 using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
 
@@ -25,8 +24,8 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(shape);
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
-        _before = new Side(finish, shape);
-        _after = new Side(finish, shape);
+        _before = new Side(Graph.Worker.Scratch, finish, shape, WorkerScratch.KernelSlot, WorkerScratch.KeySlot);
+        _after = new Side(Graph.Worker.Scratch, finish, shape, WorkerScratch.SecondKernelSlot, WorkerScratch.SecondKeySlot);
     }
 
     public static OkErr<TTime> Build(
@@ -37,7 +36,7 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         if (!TTime.IsTotal)
         {
             var reduced = GeneralReduceOperator<TTime>.Build(
-                ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", keyShape), name, new WholeAccumulation(accumulatorBytes, accumulate, finish, shape), shape);
+                ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", keyShape), name, new WholeAccumulation(source.Scope.Worker.Scratch, accumulatorBytes, accumulate, finish, shape), shape);
             return reduced with { Errors = reduced.Errors.Concat(errors) };
         }
 
@@ -127,20 +126,16 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
     private sealed class Side : IDisposable
     {
         private readonly KernelCall _call;
-        private readonly byte* _scratch;
-        private readonly long _scratchCapacity;
         private readonly ulong* _keys;
         private readonly int* _indexes;
         private int _count;
 
-        public Side(RowKernel finish, RowShape shape)
+        public Side(WorkerScratch scratch, RowKernel finish, RowShape shape, int kernelSlot, int keySlot)
         {
             Rows = new RowWriter(shape);
             Errors = new RowWriter(RowShape.Variable);
-            _call = new KernelCall(finish, 2, [Rows], Errors);
-            _scratchCapacity = SlabPool.CapacityFor(KernelIo.Capacity * (sizeof(ulong) + sizeof(int)));
-            _scratch = SlabPool.Rent(_scratchCapacity);
-            _keys = (ulong*)_scratch;
+            _call = new KernelCall(scratch, finish, 2, [Rows], Errors, slot: kernelSlot);
+            _keys = (ulong*)scratch.Slot(keySlot);
             _indexes = (int*)(_keys + KernelIo.Capacity);
         }
 
@@ -175,8 +170,6 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         {
             Rows.Dispose();
             Errors.Dispose();
-            _call.Dispose();
-            SlabPool.Return(_scratch, _scratchCapacity);
         }
     }
 }

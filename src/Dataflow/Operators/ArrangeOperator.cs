@@ -32,7 +32,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _input = this.NewInput(keyed);
         _output = new OutputPort<ArrangedDelta<TTime>>(this);
         _trace = new Trace<TTime>(Graph.Worker, keyShape, keyed.Shape);
-        _tools = new MergeTools<TTime>(keyShape, keyed.Shape);
+        _tools = new MergeTools<TTime>(Graph.Worker.Scratch, keyShape, keyed.Shape);
     }
 
     public override long StateBytes => _trace.Bytes;

@@ -12,7 +12,7 @@ namespace Materialize.Dataflow.Operators;
 internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TTime, GroupReduceOperator<TTime>.Collected> where TTime : unmanaged, ITime<TTime>
 {
     private GroupReduceOperator(Arranged<TTime> source, string name, GroupKernel group, RowShape outputShape, RowKernel finish, RowShape shape)
-        : base(source, name, new Collected(group, outputShape, finish, shape))
+        : base(source, name, new Collected(source.Scope.Worker.Scratch, group, outputShape, finish, shape))
     {
         Reduction.Ok = new OutputPort<UpdateBatch<TTime>>(this);
         Reduction.ErrorsOut = new OutputPort<UpdateBatch<TTime>>(this);
@@ -21,7 +21,7 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
     public static OkErr<TTime> Build(Arranged<TTime> source, string name, GroupKernel group, RowShape outputShape, RowKernel finish, RowShape shape)
     {
         if (!TTime.IsTotal)
-            return GeneralReduceOperator<TTime>.Build(source, name, new WholeGroup(group, outputShape, finish, shape), shape);
+            return GeneralReduceOperator<TTime>.Build(source, name, new WholeGroup(source.Scope.Worker.Scratch, group, outputShape, finish, shape), shape);
         var op = new GroupReduceOperator<TTime>(source, name, group, outputShape, finish, shape);
         return new OkErr<TTime>(
             new Stream<TTime>(source.Scope, op.Reduction.Ok!, shape), new Stream<TTime>(source.Scope, op.Reduction.ErrorsOut!, RowShape.Variable));
@@ -40,12 +40,12 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
         private long _valuesCapacity;
         private long _diffsCapacity;
 
-        public Collected(GroupKernel group, RowShape outputShape, RowKernel finish, RowShape shape)
+        public Collected(WorkerScratch scratch, GroupKernel group, RowShape outputShape, RowKernel finish, RowShape shape)
         {
             _group = group;
             _rows = new BatchBuilder<TTime>(shape);
             _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
-            _finish = new KernelCall(finish, 2, [_rows.Rows], _errorRows.Rows);
+            _finish = new KernelCall(scratch, finish, 2, [_rows.Rows], _errorRows.Rows);
             _before = new Half(outputShape);
             _after = new Half(outputShape);
         }
@@ -106,7 +106,6 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
         {
             _rows.Dispose();
             _errorRows.Dispose();
-            _finish.Dispose();
             _before.Dispose();
             _after.Dispose();
             SlabPool.Return(_values, _valuesCapacity);

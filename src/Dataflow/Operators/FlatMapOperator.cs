@@ -127,7 +127,6 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
     private readonly BatchBuilder<TTime> _errorRows;
     private readonly KernelCall _call;
     private readonly TTime _floor;
-    private readonly ulong[] _keyScratch = GC.AllocateArray<ulong>(KernelIo.Capacity, pinned: true);
     private readonly Queue<(Batch<TTime> Batch, Stamp MinStamp)> _waiting = new();
     private int _row;
 
@@ -139,7 +138,7 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(shape);
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
-        _call = new KernelCall(kernel, 2, [_rows.Rows], _errorRows.Rows);
+        _call = new KernelCall(Graph.Worker.Scratch, kernel, 2, [_rows.Rows], _errorRows.Rows);
         _floor = source.Floor;
     }
 
@@ -192,7 +191,6 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         _waiting.Clear();
         _rows.Dispose();
         _errorRows.Dispose();
-        _call.Dispose();
     }
 
     private void Process(Batch<TTime> batch, int from, int count)
@@ -204,7 +202,7 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         }
         else
         {
-            var scratch = (ulong*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _keyScratch[0]);
+            var scratch = (ulong*)Graph.Worker.Scratch.Slot(WorkerScratch.KeySlot);
             for (var i = 0; i < count; i++)
             {
                 scratch[i] = Core.Hashing.RowHash.Unmix(batch.Hashes[from + i]);

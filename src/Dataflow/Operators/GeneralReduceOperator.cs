@@ -76,7 +76,7 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _keyShape = source.KeyShape;
         _outputs = new Trace<TTime>(Graph.Worker, _keyShape, RowShape.Variable);
         _outputsHold = _outputs.NewHold();
-        _tools = new MergeTools<TTime>(_keyShape, RowShape.Variable);
+        _tools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, RowShape.Variable);
         _newOutputs = new BatchBuilder<TTime>(RowShape.Variable, RowHash.IsBijective(_keyShape) ? null : _keyShape);
         _wanted = new RowWriter(shape);
         _reduction = reduction;
@@ -237,7 +237,7 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         }
         else if (batches.Count > 1)
         {
-            using var tools = new MergeTools<TTime>(_keyShape, _trace.ValueShape);
+            using var tools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, _trace.ValueShape);
             using var merger = new Merger<TTime>(tools, batches.ToArray()) { Since = _floor };
             merger.Work(long.MaxValue);
             changes = merger.Finish();

@@ -96,7 +96,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         }
         else
         {
-            using var tools = new MergeTools<TTime>(_trace.KeyShape, _trace.ValueShape);
+            using var tools = new MergeTools<TTime>(Graph.Worker.Scratch, _trace.KeyShape, _trace.ValueShape);
             using var merger = new Merger<TTime>(tools, delta.Batches) { Since = _floor };
             merger.Work(long.MaxValue);
             single = merger.Finish();

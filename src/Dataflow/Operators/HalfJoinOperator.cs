@@ -34,7 +34,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         _deltas = this.NewInput(arranged);
         _trace = arranged.SharedTrace;
         _hold = _trace.NewHold();
-        _tools = new MergeTools<TTime>(arranged.KeyShape, keyed.Shape);
+        _tools = new MergeTools<TTime>(Graph.Worker.Scratch, arranged.KeyShape, keyed.Shape);
         _stash = new TimeStash<TTime>(arranged.KeyShape, keyed.Shape);
         _strict = strict;
         _output = new MatchOutput<TTime>(this, kernel, shape, strict ? MatchTimes.Before : MatchTimes.UpTo, arranged.Floor, arranged.Floor);

@@ -1,22 +1,20 @@
-using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Operators;
 
-/// <summary>An operator's way to call its kernel: owns the <see cref="KernelIo"/> and its arrays.</summary>
-internal sealed unsafe class KernelCall : IDisposable
+/// <summary>An operator's way to call its kernel: owns the <see cref="KernelIo"/>, whose arrays are the worker's scratch. Results are good until another operator runs.</summary>
+internal sealed unsafe class KernelCall
 {
+    private const int PartsMax = 4;
     private readonly RowKernel _kernel;
-    private readonly long _capacity;
-    private byte* _memory;
 
-    public KernelCall(RowKernel kernel, int parts, RowWriter[] outputs, RowWriter? errors, bool temporal = false)
+    public KernelCall(WorkerScratch scratch, RowKernel kernel, int parts, RowWriter[] outputs, RowWriter? errors, bool temporal = false, int slot = WorkerScratch.KernelSlot)
     {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, PartsMax);
         _kernel = kernel;
-        const int column = KernelIo.Capacity * sizeof(ulong);
-        _capacity = SlabPool.CapacityFor((parts + 4) * column);
-        _memory = SlabPool.Rent(_capacity);
-        var next = _memory;
+        const int column = WorkerScratch.ColumnBytes;
+        var next = scratch.Slot(slot);
         Io = new KernelIo { Outputs = outputs, Errors = errors, Parts = new nint*[parts] };
         for (var p = 0; p < parts; p++, next += column)
             Io.Parts[p] = (nint*)next;
@@ -38,11 +36,5 @@ internal sealed unsafe class KernelCall : IDisposable
         Io.Emitted = 0;
         Io.ErrorsEmitted = 0;
         _kernel(Io);
-    }
-
-    public void Dispose()
-    {
-        SlabPool.Return(_memory, _capacity);
-        _memory = null;
     }
 }

@@ -47,7 +47,7 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _values = _direct ? _builders[0].Rows : new RowWriter(valueShape);
         _sortKeys = sortKeyShape is { } s ? new RowWriter(s) : null;
         if (split is not null)
-            _call = new KernelCall(split, 1, _sortKeys is null ? [_keys, _values] : [_keys, _sortKeys, _values], _errorRows.Rows);
+            _call = new KernelCall(Graph.Worker.Scratch, split, 1, _sortKeys is null ? [_keys, _values] : [_keys, _sortKeys, _values], _errorRows.Rows);
     }
 
     public override bool FollowsFrontier => false;
@@ -85,7 +85,6 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _keys.Dispose();
         _values.Dispose();
         _sortKeys?.Dispose();
-        _call?.Dispose();
     }
 
     private void Process(UpdateBatch<TTime> batch, int from, int count)

@@ -32,7 +32,7 @@ internal sealed unsafe class MapOperator<TTime> : Operator where TTime : unmanag
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(shape);
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
-        _call = new KernelCall(kernel, 1, [_rows.Rows], _errorRows.Rows, temporal);
+        _call = new KernelCall(Graph.Worker.Scratch, kernel, 1, [_rows.Rows], _errorRows.Rows, temporal);
         _scheduled = temporal ? new ScheduledChanges<TTime>(shape) : null;
     }
 
@@ -65,7 +65,6 @@ internal sealed unsafe class MapOperator<TTime> : Operator where TTime : unmanag
     {
         _rows.Dispose();
         _errorRows.Dispose();
-        _call.Dispose();
         _scheduled?.Dispose();
     }
 

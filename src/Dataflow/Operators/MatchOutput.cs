@@ -65,9 +65,8 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
     private readonly MatchTimes _times;
     private readonly TTime _probeFloor;
     private readonly TTime _storedFloor;
-    private readonly ulong[] _keyScratch = GC.AllocateArray<ulong>(KernelIo.Capacity, pinned: true);
-    private readonly TTime[] _matchTimes = GC.AllocateArray<TTime>(KernelIo.Capacity, pinned: true);
-    private readonly long[] _matchDiffs = GC.AllocateArray<long>(KernelIo.Capacity, pinned: true);
+    private readonly TTime* _matchTimes;
+    private readonly long* _matchDiffs;
     private readonly ulong* _keys;
     private int _pending;
     private bool _uniform;
@@ -79,11 +78,15 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
         _errors = new OutputPort<UpdateBatch<TTime>>(op);
         _rows = new BatchBuilder<TTime>(shape);
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
-        _call = new KernelCall(kernel, 3, [_rows.Rows], _errorRows.Rows);
+        _call = new KernelCall(op.Graph.Worker.Scratch, kernel, 3, [_rows.Rows], _errorRows.Rows);
         _times = times;
         _probeFloor = leftFloor;
         _storedFloor = rightFloor;
-        _keys = (ulong*)Unsafe.AsPointer(ref _keyScratch[0]);
+        var scratch = op.Graph.Worker.Scratch;
+        _keys = (ulong*)scratch.Slot(WorkerScratch.KeySlot);
+        _matchDiffs = (long*)scratch.Slot(WorkerScratch.MatchSlot);
+        _matchTimes = (TTime*)(_matchDiffs + KernelIo.Capacity);
+        Core.Invariant.Check(sizeof(TTime) <= 7 * sizeof(ulong), "times fit their scratch");
     }
 
     public OkErr<TTime> Streams(Scope<TTime> scope) => new(
@@ -122,7 +125,6 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
     {
         _rows.Dispose();
         _errorRows.Dispose();
-        _call.Dispose();
     }
 
     private bool MatchBatch(MatchWork<TTime> work, Batch<TTime> stored, long rowsMax)

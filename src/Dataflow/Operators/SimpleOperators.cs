@@ -157,7 +157,7 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
         {
             _keys = new RowWriter(keyShape);
             _errors = new RowWriter(RowShape.Variable);
-            _call = new KernelCall(key, 1, [_keys], _errors);
+            _call = new KernelCall(Graph.Worker.Scratch, key, 1, [_keys], _errors);
         }
     }
 
@@ -203,7 +203,6 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
             builder.Dispose();
         _keys?.Dispose();
         _errors?.Dispose();
-        _call?.Dispose();
     }
 
     private static Stream<TTime> Build(Stream<TTime> source, int target, RowKernel? key, RowShape keyShape) =>

@@ -23,8 +23,6 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     private readonly RowShape _keyShape;
     private readonly bool _keysStored;
     private readonly AccumulateKernel _accumulate;
-    private readonly byte* _scratch;
-    private readonly long _scratchCapacity;
     private readonly nint* _keys;
     private readonly nint* _values;
     private readonly nint* _accumulators;
@@ -48,15 +46,14 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         _accumulate = accumulate;
         Table = new AccumulatorTable(keyShape, accumulatorBytes);
         TouchedStride = (8 + accumulatorBytes + 7) & ~7;
-        const int column = KernelIo.Capacity * sizeof(ulong);
-        _scratchCapacity = SlabPool.CapacityFor(6 * column);
-        _scratch = SlabPool.Rent(_scratchCapacity);
-        _keys = (nint*)_scratch;
-        _values = (nint*)(_scratch + column);
-        _accumulators = (nint*)(_scratch + (2 * column));
-        _diffs = (long*)(_scratch + (3 * column));
-        _keyScratch = (ulong*)(_scratch + (4 * column));
-        _numbers = (int*)(_scratch + (5 * column));
+        const int column = WorkerScratch.ColumnBytes;
+        var scratch = Graph.Worker.Scratch.Slot(WorkerScratch.FoldSlot);
+        _keys = (nint*)scratch;
+        _values = (nint*)(scratch + column);
+        _accumulators = (nint*)(scratch + (2 * column));
+        _diffs = (long*)(scratch + (3 * column));
+        _keyScratch = (ulong*)(scratch + (4 * column));
+        _numbers = (int*)(scratch + (5 * column));
     }
 
     protected AccumulatorTable Table { get; }
@@ -112,7 +109,6 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     {
         Table.Dispose();
         _stash.Dispose();
-        SlabPool.Return(_scratch, _scratchCapacity);
         SlabPool.Return(_touched, _touchedCapacity);
         _touched = null;
     }

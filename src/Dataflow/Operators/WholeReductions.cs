@@ -1,5 +1,6 @@
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Operators;
 
@@ -18,13 +19,13 @@ internal sealed unsafe class WholeAccumulation : IWholeReduction
     private readonly RowWriter _rows;
     private readonly RowWriter _errors = new(RowShape.Variable);
 
-    public WholeAccumulation(int accumulatorBytes, AccumulateKernel accumulate, RowKernel finish, RowShape shape)
+    public WholeAccumulation(WorkerScratch scratch, int accumulatorBytes, AccumulateKernel accumulate, RowKernel finish, RowShape shape)
     {
         _accumulatorBytes = accumulatorBytes;
         _accumulate = accumulate;
         _finish = finish;
         _rows = new RowWriter(shape);
-        _call = new KernelCall(_finish, 2, [_rows], _errors);
+        _call = new KernelCall(scratch, _finish, 2, [_rows], _errors);
         _io = _call.Io;
         _capacity = SlabPool.CapacityFor(accumulatorBytes);
         _accumulator = SlabPool.Rent(_capacity);
@@ -56,7 +57,6 @@ internal sealed unsafe class WholeAccumulation : IWholeReduction
 
     public void Dispose()
     {
-        _call.Dispose();
         _rows.Dispose();
         _errors.Dispose();
         SlabPool.Return(_accumulator, _capacity);
@@ -119,12 +119,12 @@ internal sealed unsafe class WholeGroup : IWholeReduction
     private readonly RowWriter _errors = new(RowShape.Variable);
     private readonly KernelCall _finish;
 
-    public WholeGroup(GroupKernel group, RowShape outputShape, RowKernel finish, RowShape shape)
+    public WholeGroup(WorkerScratch scratch, GroupKernel group, RowShape outputShape, RowKernel finish, RowShape shape)
     {
         _group = group;
         _values = new RowWriter(outputShape);
         _rows = new RowWriter(shape);
-        _finish = new KernelCall(finish, 2, [_rows], _errors);
+        _finish = new KernelCall(scratch, finish, 2, [_rows], _errors);
     }
 
     public long RowsNeeded => long.MaxValue;
@@ -153,6 +153,5 @@ internal sealed unsafe class WholeGroup : IWholeReduction
         _values.Dispose();
         _rows.Dispose();
         _errors.Dispose();
-        _finish.Dispose();
     }
 }

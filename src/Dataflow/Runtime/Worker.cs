@@ -45,6 +45,11 @@ public sealed class Worker
 
     internal IWorkerLinks Links { get; }
 
+    /// <summary>
+    /// Working memory of the operator that is running: operators run one at a time and keep nothing here between runs, so that an idle operator costs next to nothing.
+    /// </summary>
+    internal WorkerScratch Scratch { get; } = new();
+
     /// <summary>Runs <paramref name="action"/> on the worker's thread, in the order of posting. Any thread.</summary>
     public void Post(Action<Worker> action) => Deliver(new InboxItem.Work(action));
 

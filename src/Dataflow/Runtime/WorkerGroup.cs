@@ -63,11 +63,15 @@ public sealed class WorkerGroup : IDisposable
     /// <summary>Stops the threads and waits for them. Native memory of dataflows not dropped stays in use.</summary>
     public void Dispose()
     {
+        if (_stop.IsCancellationRequested)
+            return;
         _stop.Cancel();
         foreach (var worker in _workers)
             worker.Post(static _ => { });
         foreach (var thread in _threads)
             thread.Join();
+        foreach (var worker in _workers)
+            worker.Scratch.Dispose();
         _stop.Dispose();
     }
 

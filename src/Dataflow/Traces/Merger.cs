@@ -2,13 +2,14 @@ using System.Diagnostics;
 using System.Numerics;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
-/// <summary>Reused working memory and emitter of one trace's sorting and merging.</summary>
-internal sealed unsafe class MergeTools<TTime>(RowShape keyShape, RowShape valueShape) : IDisposable where TTime : unmanaged, ITime<TTime>
+/// <summary>What sorting and merging for one pair of shapes needs. The window is the worker's: it holds nothing between calls.</summary>
+internal sealed unsafe class MergeTools<TTime>(WorkerScratch scratch, RowShape keyShape, RowShape valueShape) : IDisposable where TTime : unmanaged, ITime<TTime>
 {
-    public SortWindow Window { get; } = new();
+    public SortWindow Window => scratch.Window;
 
     public Emitter<TTime> Emitter { get; } = Emitters.For<TTime>(keyShape, valueShape);
 
@@ -77,7 +78,6 @@ internal sealed unsafe class MergeTools<TTime>(RowShape keyShape, RowShape value
 
     public void Dispose()
     {
-        Window.Dispose();
         Emitter.Dispose();
     }
 

@@ -21,16 +21,13 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     private const int RowsMin = 16;
     private readonly RowWriter? _keys;
     private readonly RowWriter _values;
+    private byte* _columns; // one slab for the columns below
+    private long _columnsCapacity;
     private ulong* _hashes;
-    private long _hashesCapacity;
-    private int* _heads;   // by low bits of the hash; _next by row; -1 ends a chain
-    private int* _next;
-    private long _headsCapacity;
-    private long _nextCapacity;
     private TTime* _times;
-    private long _timesCapacity;
     private long* _diffs;
-    private long _diffsCapacity;
+    private int* _heads;    // by low bits of the hash; _next by row; -1 ends a chain
+    private int* _next;
     private int _rowsCapacity;
     private int _references = 1;
 
@@ -44,7 +41,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
 
     public bool IsFull => Count >= RowsMax || _values.Bytes + (_keys?.Bytes ?? 0) > 16 << 20;
 
-    public long Bytes => _hashesCapacity + _headsCapacity + _nextCapacity + _timesCapacity + _diffsCapacity + _values.Peek().Capacity + (_keys?.Peek().Capacity ?? 0);
+    public long Bytes => _columnsCapacity + _values.Peek().Capacity + (_keys?.Peek().Capacity ?? 0);
 
     public void AddReference() => _references++;
 
@@ -54,11 +51,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
             return;
         _keys?.Dispose();
         _values.Dispose();
-        SlabPool.Return(_hashes, _hashesCapacity);
-        SlabPool.Return(_heads, _headsCapacity);
-        SlabPool.Return(_next, _nextCapacity);
-        SlabPool.Return(_times, _timesCapacity);
-        SlabPool.Return(_diffs, _diffsCapacity);
+        SlabPool.Return(_columns, _columnsCapacity);
     }
 
     /// <summary>Appends all rows of <paramref name="batch"/>.</summary>
@@ -153,11 +146,22 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     private void Grow(int rows)
     {
         var capacity = Math.Max(RowsMin, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows));
-        _hashes = (ulong*)SlabPool.Resize((byte*)_hashes, ref _hashesCapacity, (long)Count * sizeof(ulong), (long)capacity * sizeof(ulong));
-        _next = (int*)SlabPool.Resize((byte*)_next, ref _nextCapacity, (long)Count * sizeof(int), (long)capacity * sizeof(int));
-        _times = (TTime*)SlabPool.Resize((byte*)_times, ref _timesCapacity, (long)Count * sizeof(TTime), (long)capacity * sizeof(TTime));
-        _diffs = (long*)SlabPool.Resize((byte*)_diffs, ref _diffsCapacity, (long)Count * sizeof(long), (long)capacity * sizeof(long));
-        _heads = (int*)SlabPool.Resize((byte*)_heads, ref _headsCapacity, 0, (long)capacity * sizeof(int));
+        var slabBytes = SlabPool.CapacityFor((long)capacity * (sizeof(ulong) + sizeof(TTime) + sizeof(long) + (2 * sizeof(int))));
+        var columns = SlabPool.Rent(slabBytes);
+        var hashes = (ulong*)columns;
+        var times = (TTime*)(hashes + capacity);
+        var diffs = (long*)(times + capacity);
+        Unsafe.CopyBlockUnaligned(hashes, _hashes, (uint)Count * sizeof(ulong));
+        Unsafe.CopyBlockUnaligned(times, _times, (uint)(Count * sizeof(TTime)));
+        Unsafe.CopyBlockUnaligned(diffs, _diffs, (uint)Count * sizeof(long));
+        SlabPool.Return(_columns, _columnsCapacity);
+        _columns = columns;
+        _columnsCapacity = slabBytes;
+        _hashes = hashes;
+        _times = times;
+        _diffs = diffs;
+        _heads = (int*)(diffs + capacity);
+        _next = _heads + capacity;
         new Span<int>(_heads, capacity).Fill(-1);
         _rowsCapacity = capacity;
         for (var row = 0; row < Count; row++)

@@ -37,6 +37,8 @@ internal sealed class Trace<TTime> : IMaintained where TTime : unmanaged, ITime<
         ValueShape = valueShape;
     }
 
+    public Worker Worker => _worker;
+
     public RowShape KeyShape { get; }
 
     public RowShape ValueShape { get; }
@@ -49,7 +51,7 @@ internal sealed class Trace<TTime> : IMaintained where TTime : unmanaged, ITime<
 
     public bool IsHeld => _holds.Count > 0;
 
-    public MergeTools<TTime> Tools => _tools ??= new MergeTools<TTime>(KeyShape, ValueShape);
+    public MergeTools<TTime> Tools => _tools ??= new MergeTools<TTime>(_worker.Scratch, KeyShape, ValueShape);
 
     public long Updates => _batches.Rows + (_recent?.Count ?? 0);
 

@@ -119,7 +119,7 @@ public sealed unsafe class TraceCursor<TTime> : IDisposable where TTime : unmana
     private void StartScan()
     {
         // Its own tools: the trace may merge between two calls.
-        _scanTools = new MergeTools<TTime>(KeyShape, ValueShape);
+        _scanTools = new MergeTools<TTime>(_snapshot.Trace.Worker.Scratch, KeyShape, ValueShape);
         var batches = new List<Batch<TTime>>(_snapshot.Batches);
         var recent = _snapshot.Recent?.Sort(_scanTools, _snapshot.RecentCount, TTime.Minimum);
         if (recent is not null)

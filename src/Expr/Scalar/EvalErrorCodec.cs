@@ -14,9 +14,9 @@ public static class EvalErrorCodec
     public static byte[] Encode(EvalError error)
     {
         var bytes = new List<byte>();
+        Span<byte> length = stackalloc byte[4];
         foreach (var part in (string?[])[error.SqlState, error.Message, error.Detail, error.Hint])
         {
-            Span<byte> length = stackalloc byte[4];
             BinaryPrimitives.WriteUInt32LittleEndian(length, part is null ? Absent : (uint)Encoding.UTF8.GetByteCount(part));
             bytes.AddRange(length);
             if (part is not null)

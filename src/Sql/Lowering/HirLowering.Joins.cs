@@ -21,6 +21,8 @@ public sealed partial class HirLowering
 
         if (join.Kind == JoinKind.Inner)
         {
+            if (TryFlatMap(left, join.Right, outer, depth) is { } flat)
+                return ApplyFilter(flat, [join.On], outer, depth);
             var product = isCorrelated
                 ? Bind(left, bound => Branch(bound, outer, depth, join.Right, mayRejectNull: true, (r, _) => r))
                 : Product(left, Apply(join.Right, Outer.Unit, depth + 1));
@@ -39,6 +41,20 @@ public sealed partial class HirLowering
 
         var right = Apply(join.Right, Outer.Unit, depth + 1);
         return Bind(left, boundLeft => Bind(right, boundRight => OuterJoin(join, boundLeft, boundRight, 0, isFull: false, outer, depth) with { Columns = types }));
+    }
+
+    /// <summary>A table function joined to rows is applied to each of them: nothing to make distinct or to join back.</summary>
+    private Rel? TryFlatMap(Rel left, HirRelationExpr right, Outer outer, int depth)
+    {
+        var call = right as HirRelationExpr.CallTable ?? (right as HirRelationExpr.Project)?.Input as HirRelationExpr.CallTable;
+        if (call is null || call.Args.Any(a => a.HasSubquery()))
+            return null;
+        var place = new Place(depth, outer.Arity, outer.Map, []);
+        var args = call.Args.Select(a => Scalar(a.Shift(-1), place));
+        var flat = new Rel(new MirRelationExpr.FlatMap(left.Expr, call.Func, args, call.Output) { Inner = call.Inner }, [.. left.Columns, .. call.Output]);
+        return right is HirRelationExpr.Project project
+            ? Project(flat, [.. ValueArray.Range(left.Arity), .. project.Outputs.Select(i => left.Arity + i)])
+            : flat;
     }
 
     private Rel ApplyFullJoin(HirRelationExpr.Join join, Rel left, bool isCorrelated, Outer outer, int depth)

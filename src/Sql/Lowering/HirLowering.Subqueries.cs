@@ -85,6 +85,10 @@ public sealed partial class HirLowering
             case HirScalarExpr.Select x:
                 subqueries.Add(x, input.Arity);
                 return Bind(input, bound => Branch(bound, outer, depth, x.Query, mayRejectNull: false, (r, o) => ScalarColumn(x, r, o)));
+            case HirScalarExpr.If x when subqueries.ContainsKey(x):
+                return input;
+            case HirScalarExpr.If x when x.Then.HasSubquery() || x.Else.HasSubquery():
+                return AddConditional(AddSubqueries(input, x.Condition, subqueries, outer, depth), x, subqueries, outer, depth);
             case HirScalarExpr.Windowed x:
                 foreach (var child in x.Children)
                     input = AddSubqueries(input, child, subqueries, outer, depth);
@@ -95,6 +99,32 @@ public sealed partial class HirLowering
                     input = AddSubqueries(input, child, subqueries, outer, depth);
                 return input;
         }
+    }
+
+    /// <summary>
+    /// A CASE with subqueries in its branches, as a column: each branch is computed for the rows that take it only, so that
+    /// the other's errors do not come up.
+    /// </summary>
+    private Rel AddConditional(Rel input, HirScalarExpr.If expr, Dictionary<HirScalarExpr, int> subqueries, Outer outer, int depth)
+    {
+        var arity = input.Arity;
+        var place = new Place(depth, outer.Arity, outer.Map, subqueries);
+        var condition = Scalar(expr.Condition, place);
+        var result = Bind(input, bound =>
+        {
+            Rel Branch(HirScalarExpr value, MirScalarExpr taken)
+            {
+                var known = new Dictionary<HirScalarExpr, int>(subqueries, ReferenceEqualityComparer.Instance);
+                var extended = AddSubqueries(Filter(bound, [taken]), value, known, outer, depth);
+                var mapped = Map(extended, [Scalar(value, new Place(depth, outer.Arity, outer.Map, known))], [expr.Type]);
+                return Project(mapped, [.. ValueArray.Range(arity), mapped.Arity - 1]);
+            }
+
+            var isTrue = Call(ScalarFunctions.IsTrue, SqlType.Bool, condition);
+            return Union(Branch(expr.Then, isTrue), Branch(expr.Else, Call(ScalarFunctions.Not, SqlType.Bool, isTrue)));
+        });
+        subqueries.Add(expr, arity);
+        return result;
     }
 
     /// <summary>The key columns and whether the subquery has a row for them.</summary>

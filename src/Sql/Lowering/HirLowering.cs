@@ -269,6 +269,7 @@ public sealed partial class HirLowering
         HirScalarExpr.Literal x => new MirScalarExpr.Literal(x.Value, x.LiteralType),
         HirScalarExpr.CallUnmaterializable x => new MirScalarExpr.CallUnmaterializable(x.Func),
         HirScalarExpr.Call x => new MirScalarExpr.Call(x.Func, x.Args.Select(a => Scalar(a, place)), x.ResultType.Type),
+        HirScalarExpr.If x when place.Subqueries.TryGetValue(x, out var column) => new MirScalarExpr.Column(column),
         HirScalarExpr.If x => new MirScalarExpr.If(Scalar(x.Condition, place), Scalar(x.Then, place), Scalar(x.Else, place)),
         HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed => new MirScalarExpr.Column(place.Subqueries[scalar]),
 

@@ -142,12 +142,28 @@ internal static class Coercion
         if (a.BaseEquals(b))
             return CommonModifiers(a, b);
 
+        if (CommonInteger(a, b) is { } integer)
+            return integer;
+
         // The type that the other one becomes by itself; if both do, the preferred one.
         var toB = Casts.Find(a, b) is { Context: CastContext.Implicit };
         var toA = Casts.Find(b, a) is { Context: CastContext.Implicit };
         if (PgType.Of(a).Category != PgType.Of(b).Category)
             return a;
         return toB && (!toA || IsPreferred(b)) && !IsPreferred(a) ? b : a;
+    }
+
+    /// <summary>For a signed and an unsigned integer: the narrowest signed type that holds the unsigned one's values.</summary>
+    public static SqlType? CommonInteger(SqlType a, SqlType b)
+    {
+        var signed = Signed(a) ?? Signed(b);
+        var unsigned = Unsigned(a) ?? Unsigned(b);
+        if (signed is null || unsigned is null)
+            return null;
+        return Math.Max(signed.Value, unsigned.Value * 2) switch { <= 4 => SqlType.Int32, 8 => SqlType.Int64, _ => SqlType.Numeric };
+
+        static int? Signed(SqlType type) => type.Kind switch { ScalarKind.Int16 => 2, ScalarKind.Int32 => 4, ScalarKind.Int64 => 8, _ => null };
+        static int? Unsigned(SqlType type) => type.Kind switch { ScalarKind.UInt16 => 2, ScalarKind.UInt32 => 4, ScalarKind.UInt64 => 8, _ => null };
     }
 
     private static SqlType CommonModifiers(SqlType a, SqlType b) => a.Kind switch
@@ -210,7 +226,8 @@ internal static class Coercion
             oid = PgType.All.FirstOrDefault(t => t.SqlName == name || t.Name == name)?.Oid
                 ?? (PgType.ByName(name) is { } type ? PgType.OidOf(type) : (uint?)null)
                 ?? (name.EndsWith("[]", StringComparison.Ordinal) && PgType.All.FirstOrDefault(t => t.SqlName == name[..^2] || t.Name == name[..^2]) is { } element ? element.ArrayOid : (uint?)null)
-                ?? (parts is null ? null : context.Catalog.ResolveType(parts.Value)?.Oid);
+                ?? (parts is null ? null : context.Catalog.ResolveType(parts.Value)?.Oid)
+                ?? (parts is { Database: null, Schema: null or "pg_catalog" } pseudo ? PseudoTypeOid(pseudo.Item) : null);
             if (oid is null)
                 throw SqlException.Plan($"type \"{value}\" does not exist");
         }
@@ -228,6 +245,21 @@ internal static class Coercion
 
         HirScalarExpr Literal(uint oidValue) => new HirScalarExpr.Literal(Datum.FromInt64(oidValue), to.Nullable(false));
     }
+
+    /// <summary>Postgres' types of what is not a value: no column has them, but clients compare signatures with them.</summary>
+    private static uint? PseudoTypeOid(string name) => name switch
+    {
+        "unknown" => PgType.UnknownOid,
+        "cstring" => 2275,
+        "any" => 2276,
+        "anyarray" => 2277,
+        "void" => 2278,
+        "trigger" => 2279,
+        "internal" => 2281,
+        "anyelement" => 2283,
+        "event_trigger" => 3838,
+        _ => null,
+    };
 
     private static PartialName? NameParts(string text)
     {

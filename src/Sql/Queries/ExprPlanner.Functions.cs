@@ -210,6 +210,22 @@ internal sealed partial class QueryPlanner
         var args = selected.Args;
         if (args.Length == 0)
             args = [HirScalarExpr.True];
+        if (context.Over is null && args.Length > 0)
+        {
+            var (own, outside) = (false, false);
+            foreach (var arg in args)
+            {
+                arg.Visit(0, (c, nesting) =>
+                {
+                    own |= c.Level == nesting;
+                    outside |= c.Level > nesting;
+                });
+            }
+
+            if (outside && !own)
+                throw SqlException.Unsupported("aggregate functions that refer exclusively to outer columns", position);
+        }
+
         var collects = func is AggregateFunc.ArrayAgg or AggregateFunc.ListAgg or AggregateFunc.JsonbAgg or AggregateFunc.JsonbObjectAgg or AggregateFunc.MapAgg;
         if (filter is not null)
         {

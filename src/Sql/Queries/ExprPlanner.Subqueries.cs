@@ -44,7 +44,10 @@ internal sealed partial class QueryPlanner
         try
         {
             // Aggregates of the outer query are columns beyond its own; a subquery cannot name them.
-            return PlanQuery(query, context.Scope);
+            var planned = PlanQuery(query, context.Scope);
+            if (planned.Scope.Count > 0)
+                _subqueryNames[query] = planned.Scope[0].Column;
+            return planned;
         }
         finally
         {
@@ -77,7 +80,7 @@ internal sealed partial class QueryPlanner
         {
             right = new HirScalarExpr.Column(0, 0, relation.Type.Columns[0]);
             if (leftExpr is Coercible.Row { Fields.Count: not 1 } wide && relation.Type.Columns[0].Type.Kind != ScalarKind.Record)
-                throw SqlException.Plan($"subquery has too few columns (expected {wide.Fields.Count}, got 1)", position);
+                throw WrongArity(1, wide.Fields.Count, position);
         }
         else
         {
@@ -88,7 +91,7 @@ internal sealed partial class QueryPlanner
                 _ => 1,
             };
             if (arity != relation.Arity)
-                throw SqlException.Plan(arity < relation.Arity ? "subquery has too many columns" : "subquery has too few columns", position);
+                throw WrongArity(relation.Arity, arity, position);
             right = new Coercible.Row(relation.Type.Columns.Select((c, i) => (Coercible)new HirScalarExpr.Column(0, i, c)).ToValueArray());
         }
 
@@ -108,6 +111,9 @@ internal sealed partial class QueryPlanner
         var aggregate = new HirAggregate(func, [comparison], false, new ColumnType(SqlType.Bool, comparison.Type.IsNullable), [], []);
         return new HirScalarExpr.Select(new HirRelationExpr.Reduce(relation, [], [aggregate]));
     }
+
+    private static SqlException WrongArity(int given, int wanted, int? position) =>
+        SqlException.Plan($"subquery1 has {given} columns available but {wanted} columns specified", position);
 
     private static Coercible.Row ShiftRow(Coercible.Row row) => new(row.Fields.Select(f => f switch
     {

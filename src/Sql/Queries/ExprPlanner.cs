@@ -266,7 +266,7 @@ internal sealed partial class QueryPlanner
 
     private HirScalarExpr PlanIs(ExprContext context, Ast.Expr.Is x)
     {
-        var input = x.Test == Ast.IsTest.Null ? PlanScalar(context, x.Input) : PlanAs(context, x.Input, SqlType.Bool, "IS argument");
+        var input = x.Test == Ast.IsTest.Null ? PlanScalar(context, x.Input) : PlanAs(context, x.Input, SqlType.Bool);
         var test = x.Test switch
         {
             Ast.IsTest.Null or Ast.IsTest.Unknown => Typing.IsNull(input),

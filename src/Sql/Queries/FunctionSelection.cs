@@ -65,6 +65,11 @@ internal static class FunctionSelection
                 return both;
         }
 
+        // A signed and an unsigned integer: as if both were of the type that holds them.
+        if (types is [{ } left, { } right] && Coercion.CommonInteger(left, right) is { } common
+            && candidates.FirstOrDefault(c => c.IsExact(0, common) && c.IsExact(1, common)) is { } integers)
+            return integers;
+
         candidates = Best(candidates, c => types.Index().Count(t => t.Item is not null && c.IsExact(t.Index, t.Item)));
         if (candidates.Count == 1)
             return candidates[0];

@@ -20,7 +20,7 @@ internal sealed partial class QueryPlanner
                 continue;
             }
 
-            var (right, rightScope) = PlanTableWithJoins(from[i], scope.AsLateralSide());
+            var (right, rightScope) = PlanTableWithJoins(from[i], scope.AsLateralSide(_fromGroup));
             CheckTableNames(scope, rightScope, from[i].Position());
             relation = new HirRelationExpr.Join(relation, right, HirScalarExpr.True, JoinKind.Inner);
             scope = new Scope([.. scope.Items, .. rightScope.Items], outer);
@@ -61,7 +61,7 @@ internal sealed partial class QueryPlanner
         var forbidden = kind is JoinKind.RightOuter or JoinKind.FullOuter
             ? "the combining JOIN type must be INNER or LEFT for a LATERAL reference"
             : null;
-        var (right, rightItems) = PlanFactor(join.Relation, leftScope.AsLateralSide(forbidden));
+        var (right, rightItems) = PlanFactor(join.Relation, leftScope.AsLateralSide(_fromGroup, forbidden));
         var rightScope = new Scope(rightItems, outer);
         CheckTableNames(leftScope, rightScope, join.Position());
         switch (join.Constraint)

@@ -14,14 +14,17 @@ internal sealed partial class QueryPlanner
 
     private PlannedQuery PlanSelect(Ast.SetExpr.Select select, IReadOnlyList<Ast.OrderByExpr> orderBy, Scope outer)
     {
+        var fromGroup = _fromGroup;
+        _fromGroup = new object();
         var (relation, scope) = PlanFrom(select.From, outer);
+        _fromGroup = fromGroup;
         if (select.Where is not null)
         {
             var predicate = PlanPredicate(NewContext("WHERE clause", scope), select.Where);
             relation = new HirRelationExpr.Filter(relation, [predicate]);
         }
 
-        var outputs = ExpandItems(select.Projection, scope);
+        var outputs = ExpandItems(select.Projection, scope, select.From.Count > 0);
         (relation, scope, var tableFunctions) = PlanSelectTableFunctions(relation, scope, outputs, orderBy, outer);
 
         var hints = GroupSizeHints.Read(select.Options);
@@ -65,7 +68,7 @@ internal sealed partial class QueryPlanner
         }
 
         var project = exprs.Select(builder.Add).ToList();
-        var items = outputs.Select((o, i) => new ScopeItem(null, o.Name, exprs[i].Type)).ToList();
+        var items = outputs.Select((o, i) => new ScopeItem(null, NameOf(o), exprs[i].Type)).ToList();
         if (select.Distinct is Ast.Distinct.EntireRow)
             return Distinct(builder, project, items, orderBy, order);
 
@@ -112,9 +115,15 @@ internal sealed partial class QueryPlanner
         }
     }
 
+    /// <summary>The output's name; that of a subquery is its first column's, which is known once it is planned.</summary>
+    private string NameOf(OutputItem output) =>
+        output.Alias is null && output.Syntax is not null
+            ? ColumnNames.Of(output.Syntax, q => _subqueryNames.GetValueOrDefault(q)) ?? "?column?"
+            : output.Name;
+
     // ---- The select list ---------------------------------------------------------------------------------------------
 
-    private List<OutputItem> ExpandItems(IReadOnlyList<Ast.SelectItem> items, Scope scope)
+    private List<OutputItem> ExpandItems(IReadOnlyList<Ast.SelectItem> items, Scope scope, bool hasFrom = true)
     {
         List<OutputItem> outputs = [];
         foreach (var item in items)
@@ -122,7 +131,7 @@ internal sealed partial class QueryPlanner
             switch (item)
             {
                 case Ast.SelectItem.Wildcard:
-                    if (scope.Items.Count == 0 && items.Count == 1)
+                    if (!hasFrom)
                         throw SqlException.Plan("SELECT * with no tables specified is not valid", item.Position());
                     for (var i = 0; i < scope.Items.Count; i++)
                     {
@@ -144,7 +153,7 @@ internal sealed partial class QueryPlanner
                     outputs.AddRange(record.Type.Type.Fields.Select((f, i) => new OutputItem(null, Field(record, i), f.Name, null)));
                     break;
                 case Ast.SelectItem.Expression x:
-                    outputs.Add(new OutputItem(x.Expr, null, x.Alias?.Value ?? ColumnNames.Of(x.Expr) ?? "?column?", x.Alias?.Value ?? ColumnNames.Of(x.Expr)));
+                    outputs.Add(new OutputItem(x.Expr, null, x.Alias?.Value ?? ColumnNames.Of(x.Expr) ?? "?column?", x.Alias?.Value));
                     break;
             }
         }
@@ -166,7 +175,7 @@ internal sealed partial class QueryPlanner
 
     private static OutputItem? Aliased(List<OutputItem> outputs, string name, int? position, string clause)
     {
-        var found = outputs.Where(o => o.Alias == name).ToList();
+        var found = outputs.Where(o => (o.Alias ?? o.Name) == name).ToList();
         if (found.Count > 1 && found.Any(f => !Equals(f.Syntax, found[0].Syntax) || !Equals(f.Column, found[0].Column)))
             throw SqlException.Plan($"column reference \"{name}\" is ambiguous", position, detail: $"Several columns of the select list have the name that {clause} refers to.");
         return found.FirstOrDefault();
@@ -193,7 +202,7 @@ internal sealed partial class QueryPlanner
         if (calls.Count == 0)
             return (relation, scope, null);
 
-        var context = NewContext("SELECT clause", new Scope([], scope.AsLateralSide()));
+        var context = NewContext("SELECT clause", new Scope([], scope.AsLateralSide(new object())));
         var planned = calls.Select(c => PlanTableFunction(context, c.Name, c.Args, c.Position(), calls.Count > 1)).ToList();
 
         // Several columns are one value: a record.

@@ -119,7 +119,7 @@ internal sealed partial class QueryPlanner
         {
             // A target row goes once, however many partners it has.
             var scope = new Scope(items, null);
-            var (right, rightScope) = PlanFrom(usingTables, scope.AsLateralSide().WithoutLateralSides());
+            var (right, rightScope) = PlanFrom(usingTables, scope.AsLateralSide(new object()).WithoutLateralSides());
             CheckTableNames(scope, rightScope, usingTables[0].Position());
             HirScalarExpr condition = HirScalarExpr.True;
             if (where is not null)

@@ -14,6 +14,12 @@ internal sealed partial class QueryPlanner(StatementContext statement)
     /// <summary>Where columns of the relation being selected from were first named, for errors about grouping.</summary>
     private Dictionary<int, int> _columnPositions = [];
 
+    /// <summary>The first column's name of each subquery planned.</summary>
+    private readonly Dictionary<Ast.Query, string> _subqueryNames = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>The FROM being planned: its join sides are looked into together.</summary>
+    private object _fromGroup = new();
+
     private ImmutableDictionary<string, CteBinding> _ctes = ImmutableDictionary<string, CteBinding>.Empty;
 
     /// <summary>The macro whose subquery is being planned.</summary>

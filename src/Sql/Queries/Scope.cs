@@ -41,18 +41,33 @@ internal sealed class Scope(IReadOnlyList<ScopeItem> items, Scope? outer)
 
     private bool IsOutOfSight { get; init; }
 
-    public Scope WithItems(IReadOnlyList<ScopeItem> items) => new(items, Outer) { IsLateralSide = IsLateralSide };
+    private object? Group { get; init; }
+
+    /// <summary>Whether this scope or one further out of the same FROM, in sight, has such an item.</summary>
+    private bool AlsoOuter(Func<ScopeItem, bool> matches)
+    {
+        for (var scope = Outer; scope is not null && Group is not null && scope.Group == Group; scope = scope.Outer)
+        {
+            if (!scope.IsOutOfSight && scope.Items.Any(matches))
+                return true;
+        }
+
+        return false;
+    }
+
+    public Scope WithItems(IReadOnlyList<ScopeItem> items) => new(items, Outer) { IsLateralSide = IsLateralSide, Group = Group };
 
     /// <summary>As the scope around the right side of a join.</summary>
-    public Scope AsLateralSide(string? forbidden = null) => new(Items, Outer) { IsLateralSide = true, Forbidden = forbidden };
+    /// <param name="group">The FROM it stands in: names are ambiguous among all its sides.</param>
+    public Scope AsLateralSide(object group, string? forbidden = null) => new(Items, Outer) { IsLateralSide = true, Forbidden = forbidden, Group = group };
 
     /// <summary>As a subquery sees it that is not LATERAL: without the joins' left sides, whose levels still count.</summary>
-    public Scope WithoutLateralSides() => !IsLateralSide ? this : new Scope(Items, Outer?.WithoutLateralSides()) { IsLateralSide = true, IsOutOfSight = true };
+    public Scope WithoutLateralSides() => !IsLateralSide ? this : new Scope(Items, Outer?.WithoutLateralSides()) { IsLateralSide = true, IsOutOfSight = true, Group = Group };
 
     /// <summary>As a query sees what is around it: what it can see at all, it can see from everywhere inside.</summary>
     public Scope Sealed() => !IsLateralSide && Outer is null
         ? this
-        : new Scope(Items, Outer?.Sealed()) { IsOutOfSight = IsOutOfSight, Forbidden = Forbidden };
+        : new Scope(Items, Outer?.Sealed()) { IsOutOfSight = IsOutOfSight, Forbidden = Forbidden, Group = Group };
 
     /// <summary>The column a bare name means.</summary>
     /// <returns>Null if there is none.</returns>
@@ -74,8 +89,11 @@ internal sealed class Scope(IReadOnlyList<ScopeItem> items, Scope? outer)
                 found = new ResolvedColumn(level, i, item);
             }
 
-            if (found is not null)
-                return scope.Allowed(found.Value, position);
+            if (found is null)
+                continue;
+            if (scope.AlsoOuter(i => i.Column == column && i.IsUnqualified))
+                throw SqlException.Plan($"column reference \"{column}\" is ambiguous", position);
+            return scope.Allowed(found.Value, position);
         }
 
         return null;
@@ -96,12 +114,15 @@ internal sealed class Scope(IReadOnlyList<ScopeItem> items, Scope? outer)
                 if (item.Column != column || !item.IsQualified || !Names(item, table))
                     continue;
                 if (found is not null)
-                    throw SqlException.Plan($"column reference \"{table}.{column}\" is ambiguous", position);
+                    throw SqlException.Plan($"column reference \"{column}\" is ambiguous", position);
                 found = new ResolvedColumn(level, i, item);
             }
 
-            if (found is not null)
-                return scope.Allowed(found.Value, position);
+            if (found is null)
+                continue;
+            if (scope.AlsoOuter(i => Names(i, table)))
+                throw SqlException.Plan($"table reference \"{table}\" is ambiguous", position);
+            return scope.Allowed(found.Value, position);
         }
 
         return null;
@@ -122,8 +143,11 @@ internal sealed class Scope(IReadOnlyList<ScopeItem> items, Scope? outer)
                     found.Add(scope.Allowed(new ResolvedColumn(level, i, scope.Items[i]), position));
             }
 
-            if (found.Count > 0)
-                return found;
+            if (found.Count == 0)
+                continue;
+            if (scope.AlsoOuter(i => Names(i, table)))
+                throw SqlException.Plan($"table reference \"{table}\" is ambiguous", position);
+            return found;
         }
 
         return null;

@@ -51,7 +51,6 @@ internal sealed class PostgresUpstream(SourceConnection.Postgres connection)
         {
             WalReceiverTimeout = TimeSpan.FromSeconds(30),
             WalReceiverStatusInterval = TimeSpan.FromSeconds(5),
-            CommandTimeout = TimeSpan.Zero,
         };
         try
         {

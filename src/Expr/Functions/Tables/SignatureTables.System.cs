@@ -37,11 +37,11 @@ internal static partial class SignatureTables
     /// that is not there gives null, as in Postgres.
     /// </summary>
     public const string Compatibility = """
-        col_description(oid, int4) text = sql: (SELECT c.comment FROM mz_internal.mz_comments c JOIN mz_catalog.mz_objects o ON o.id = c.id WHERE o.oid = $1 AND c.object_sub_id = $2)
+        col_description(oid, int4) text = sql: (SELECT c.comment FROM mz_internal.mz_comments c JOIN mz_catalog.mz_objects o ON o.id = c.id WHERE o.oid = $1 AND c.object_sub_id = $2 LIMIT 1)
         obj_description(oid, text) text = sql: (SELECT d.description FROM pg_catalog.pg_description d WHERE d.objoid = $1 AND d.objsubid = 0 AND d.classoid = (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relname = $2 LIMIT 1))
         obj_description(oid) text = sql: (SELECT d.description FROM pg_catalog.pg_description d WHERE d.objoid = $1 AND d.objsubid = 0 LIMIT 1)
         shobj_description(oid, text) text = sql: NULL::text
-        format_type(oid, int4) text = sql: CASE WHEN $1 IS NULL THEN NULL ELSE coalesce(mz_internal.mz_builtin_type_name($1, $2), (SELECT t.typname::text FROM pg_catalog.pg_type t WHERE t.oid = $1), '???') END
+        format_type(oid, int4) text = sql: CASE WHEN $1 IS NULL THEN NULL ELSE coalesce(mz_internal.mz_builtin_type_name($1, $2), (SELECT t.typname::text FROM pg_catalog.pg_type t WHERE t.oid = $1 LIMIT 1), '???') END
         pg_cancel_backend(int4) bool = pg_cancel_backend !
         pg_column_size(any) int4 = pg_column_size
         pg_encoding_to_char(int8) text = pg_encoding_to_char
@@ -52,8 +52,8 @@ internal static partial class SignatureTables
         pg_get_constraintdef(oid, bool) text = sql: NULL::text
         pg_get_expr(text, oid) text = sql: $1
         pg_get_expr(text, oid, bool) text = sql: $1
-        pg_get_indexdef(oid) text = sql: (SELECT 'CREATE INDEX ' || i.name || ' ON ' || r.name || ' (' || (SELECT string_agg(coalesce(c.name, ic.on_expression), ', ' ORDER BY ic.index_position) FROM mz_catalog.mz_index_columns ic LEFT JOIN mz_catalog.mz_columns c ON c.id = i.on_id AND c.position = ic.on_position WHERE ic.index_id = i.id) || ')' FROM mz_catalog.mz_indexes i JOIN mz_catalog.mz_relations r ON r.id = i.on_id WHERE i.oid = $1)
-        pg_get_indexdef(oid, int4, bool) text = sql: (SELECT coalesce(c.name, ic.on_expression) FROM mz_catalog.mz_indexes i JOIN mz_catalog.mz_index_columns ic ON ic.index_id = i.id LEFT JOIN mz_catalog.mz_columns c ON c.id = i.on_id AND c.position = ic.on_position WHERE i.oid = $1 AND ic.index_position = $2)
+        pg_get_indexdef(oid) text = sql: (SELECT 'CREATE INDEX ' || i.name || ' ON ' || s.name || '.' || r.name || ' USING arrangement (' || k.columns || ')' FROM mz_catalog.mz_indexes i JOIN mz_catalog.mz_relations r ON r.id = i.on_id JOIN mz_catalog.mz_schemas s ON s.id = r.schema_id JOIN (SELECT ic.index_id, string_agg(coalesce(c.name, ic.on_expression), ', ' ORDER BY ic.index_position) AS columns FROM mz_catalog.mz_index_columns ic JOIN mz_catalog.mz_indexes x ON x.id = ic.index_id LEFT JOIN mz_catalog.mz_columns c ON c.id = x.on_id AND c.position = ic.on_position GROUP BY ic.index_id) k ON k.index_id = i.id WHERE i.oid = $1 LIMIT 1)
+        pg_get_indexdef(oid, int4, bool) text = sql: CASE WHEN $2 = 0 THEN pg_catalog.pg_get_indexdef($1) ELSE (SELECT coalesce(c.name, ic.on_expression) FROM mz_catalog.mz_indexes i JOIN mz_catalog.mz_index_columns ic ON ic.index_id = i.id LEFT JOIN mz_catalog.mz_columns c ON c.id = i.on_id AND c.position = ic.on_position WHERE i.oid = $1 AND ic.index_position = $2 LIMIT 1) END
         pg_get_ruledef(oid) text = sql: NULL::text
         pg_get_ruledef(oid, bool) text = sql: NULL::text
         pg_get_function_result(oid) text = sql: NULL::text
@@ -64,12 +64,12 @@ internal static partial class SignatureTables
         pg_get_triggerdef(oid) text = sql: NULL::text
         pg_get_serial_sequence(text, text) text = sql: NULL::text
         pg_relation_is_publishable(regclass) bool = sql: false
-        pg_get_userbyid(oid) text = sql: CASE WHEN $1 IS NULL THEN NULL ELSE coalesce((SELECT r.name FROM mz_catalog.mz_roles r WHERE r.oid = $1), 'unknown (OID=' || $1::text || ')') END
-        pg_get_viewdef(text) text = sql: (SELECT v.definition FROM mz_catalog.mz_views v WHERE v.name = $1 LIMIT 1)
-        pg_get_viewdef(text, bool) text = sql: (SELECT v.definition FROM mz_catalog.mz_views v WHERE v.name = $1 LIMIT 1)
-        pg_get_viewdef(oid) text = sql: (SELECT v.definition FROM mz_catalog.mz_views v WHERE v.oid = $1)
-        pg_get_viewdef(oid, bool) text = sql: (SELECT v.definition FROM mz_catalog.mz_views v WHERE v.oid = $1)
-        pg_get_viewdef(oid, int4) text = sql: (SELECT v.definition FROM mz_catalog.mz_views v WHERE v.oid = $1)
+        pg_get_userbyid(oid) text = sql: CASE WHEN $1 IS NULL THEN NULL ELSE coalesce((SELECT r.name FROM mz_catalog.mz_roles r WHERE r.oid = $1 LIMIT 1), 'unknown (OID=' || $1::text || ')') END
+        pg_get_viewdef(text) text = sql: (SELECT v.definition FROM (SELECT oid, name, definition FROM mz_catalog.mz_views UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) v WHERE v.name = $1 LIMIT 1)
+        pg_get_viewdef(text, bool) text = sql: (SELECT v.definition FROM (SELECT oid, name, definition FROM mz_catalog.mz_views UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) v WHERE v.name = $1 LIMIT 1)
+        pg_get_viewdef(oid) text = sql: (SELECT v.definition FROM (SELECT oid, name, definition FROM mz_catalog.mz_views UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) v WHERE v.oid = $1 LIMIT 1)
+        pg_get_viewdef(oid, bool) text = sql: (SELECT v.definition FROM (SELECT oid, name, definition FROM mz_catalog.mz_views UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) v WHERE v.oid = $1 LIMIT 1)
+        pg_get_viewdef(oid, int4) text = sql: (SELECT v.definition FROM (SELECT oid, name, definition FROM mz_catalog.mz_views UNION ALL SELECT oid, name, definition FROM mz_catalog.mz_materialized_views) v WHERE v.oid = $1 LIMIT 1)
         pg_is_in_recovery() bool = sql: false
         pg_relation_size(regclass, text) int8 = sql: CASE WHEN $1 IS NULL OR $2 IS NULL THEN NULL ELSE -1::int8 END
         pg_relation_size(regclass) int8 = sql: CASE WHEN $1 IS NULL THEN NULL ELSE -1::int8 END

@@ -1,0 +1,55 @@
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
+using Materialize.Dataflow.Traces;
+
+namespace Materialize.Dataflow.Runtime;
+
+/// <summary>A worker's memory for what lives within one run of one operator: addresses and selections of kernel calls, sorting windows.</summary>
+internal sealed unsafe class WorkerScratch : IDisposable
+{
+    /// <summary>One value of up to 8 bytes for each input of a kernel call.</summary>
+    public const int ColumnBytes = KernelIo.Capacity * sizeof(ulong);
+
+    private const int SlotColumns = 8;
+    private readonly nint[] _slots = new nint[6];
+
+    /// <summary>The window shared by all sorting and merging at this worker; used up within each call.</summary>
+    public SortWindow Window { get; } = new();
+
+    /// <summary>Eight columns. Different uses within one run take different slots, see the constants.</summary>
+    public byte* Slot(int slot)
+    {
+        if (_slots[slot] == 0)
+            _slots[slot] = (nint)SlabPool.Rent(SlabPool.CapacityFor(SlotColumns * ColumnBytes));
+        return (byte*)_slots[slot];
+    }
+
+    /// <summary>A kernel call's arrays.</summary>
+    public const int KernelSlot = 0;
+
+    /// <summary>Those of a second kernel call in use at the same time.</summary>
+    public const int SecondKernelSlot = 1;
+
+    /// <summary>Folding into accumulators.</summary>
+    public const int FoldSlot = 2;
+
+    /// <summary>Keys made from hashes for a kernel call.</summary>
+    public const int KeySlot = 3;
+
+    /// <summary>Those for a second kernel call.</summary>
+    public const int SecondKeySlot = 4;
+
+    /// <summary>Times and diffs of matches: up to 24 bytes a time.</summary>
+    public const int MatchSlot = 5;
+
+    public void Dispose()
+    {
+        for (var i = 0; i < _slots.Length; i++)
+        {
+            SlabPool.Return((void*)_slots[i], SlabPool.CapacityFor(SlotColumns * ColumnBytes));
+            _slots[i] = 0;
+        }
+
+        Window.Dispose();
+    }
+}
