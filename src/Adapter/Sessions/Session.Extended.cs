@@ -27,7 +27,7 @@ internal sealed partial class Session
         }
 
         CheckNotFailed(statements[0].Statement);
-        var description = Planner.Describe(Catalog(), statements[0].Statement, types);
+        var description = Describe(statements[0].Statement, types);
         _prepared[name] = new PreparedStatement(statements[0].Statement, statements[0].Sql, description) { Revision = _services.Catalog.State.Revision };
         return ValueTask.FromResult(true);
     });
@@ -85,7 +85,7 @@ internal sealed partial class Session
             return await SelectAsync(cached.Plan, cached, cancel);
         if (prepared.Revision != revision)
         {
-            var now = Planner.Describe(Catalog(), prepared.Statement!, [.. prepared.Description.ParamTypes.Select(t => (SqlType?)t)]);
+            var now = Describe(prepared.Statement!, [.. prepared.Description.ParamTypes.Select(t => (SqlType?)t)]);
             if (!SameResult(now, prepared.Description))
                 throw new SqlException("0A000", "cached plan must not change result type");
             prepared.Revision = revision;
@@ -100,6 +100,14 @@ internal sealed partial class Session
 
         return await ExecutePlanAsync(plan, prepared.Statement!, cancel);
     }
+
+    /// <summary>As the planner says; FETCH and EXECUTE give what another statement of this session does.</summary>
+    private StatementDesc Describe(Sql.Parser.Ast.Statement statement, IReadOnlyList<SqlType?> types) => statement switch
+    {
+        Sql.Parser.Ast.Statement.Fetch x => new StatementDesc(FindPortal(x.Name.Value).Prepared.Description.Desc, []),
+        Sql.Parser.Ast.Statement.Execute x when Find(x.Name.Value).Description is var of => new StatementDesc(of.Desc, []) { IsCopy = of.IsCopy },
+        _ => Planner.Describe(Catalog(), statement, types),
+    };
 
     private static bool SameResult(StatementDesc a, StatementDesc b) =>
         a.Desc is null ? b.Desc is null : b.Desc is not null && a.Desc.Names == b.Desc.Names && a.Desc.Type.Columns == b.Desc.Type.Columns;

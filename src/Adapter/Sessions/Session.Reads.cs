@@ -14,11 +14,29 @@ internal sealed partial class Session
 {
     private async ValueTask<ExecuteResponse> SelectAsync(StatementPlan.Select select, CachedRead? cached, CancellationToken cancel)
     {
-        var (layout, pages) = await ReadAsync(select.Query, select.When, cached, cancel);
+        var (layout, pages) = await WithinStatementTimeoutAsync(limited => ReadAsync(select.Query, select.When, cached, limited), cancel);
         var rows = new ConstantRows(layout, pages);
         return select.CopyTo is { } format
             ? new ExecuteResponse.CopyOut(select.Query.Desc, rows, FormatOf(format))
             : new ExecuteResponse.Rows(select.Query.Desc, rows, "SELECT");
+    }
+
+    /// <exception cref="TimeoutException">The session's statement_timeout has passed.</exception>
+    private async ValueTask<T> WithinStatementTimeoutAsync<T>(Func<CancellationToken, ValueTask<T>> body, CancellationToken cancel)
+    {
+        var limit = _variables.StatementTimeout;
+        if (limit <= TimeSpan.Zero)
+            return await body(cancel);
+        using var timeout = new CancellationTokenSource(limit, _services.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, timeout.Token);
+        try
+        {
+            return await body(either.Token);
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancel.IsCancellationRequested)
+        {
+            throw new TimeoutException();
+        }
     }
 
     /// <summary>Runs a query to its end, at the time its transaction or isolation level says.</summary>

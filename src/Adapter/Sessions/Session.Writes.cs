@@ -86,22 +86,17 @@ internal sealed partial class Session
             throw new SqlException("25001", "statement cannot be run inside a transaction block");
         await CommitImplicitAsync();
         EnsureTransaction();
-        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        if (_variables.StatementTimeout is var limit && limit > TimeSpan.Zero)
-            timeout.CancelAfter(limit);
-        try
-        {
-            using var held = await _services.TableLocks.EnterAsync(table, exclusive: true, timeout.Token);
-            var (layout, pages) = await ReadAsync(query, new QueryWhen.FreshestTableWrite(), null, timeout.Token);
-            var (rows, response) = change(Unpack(layout, pages));
-            if (!rows.IsEmpty)
-                await _services.Committer.SubmitAsync([new TableWrite(table, ShardOf(table), rows)]);
-            return response;
-        }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            throw new TimeoutException();
-        }
+        return await WithinStatementTimeoutAsync(
+            async limited =>
+            {
+                using var held = await _services.TableLocks.EnterAsync(table, exclusive: true, limited);
+                var (layout, pages) = await ReadAsync(query, new QueryWhen.FreshestTableWrite(), null, limited);
+                var (rows, response) = change(Unpack(layout, pages));
+                if (!rows.IsEmpty)
+                    await _services.Committer.SubmitAsync([new TableWrite(table, ShardOf(table), rows)]);
+                return response;
+            },
+            cancel);
     }
 
     /// <summary>Blind inserts: at once, or with the rest of the transaction at its end.</summary>

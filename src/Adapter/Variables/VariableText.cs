@@ -19,7 +19,7 @@ internal static class VariableText
             VariableKind.Integer => int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
                 ? number.ToString(CultureInfo.InvariantCulture)
                 : null,
-            VariableKind.Duration => TryDuration(value, out _) ? value : null,
+            VariableKind.Duration => TryDuration(value, out var duration) ? Duration(duration) : null,
             VariableKind.ByteSize => TryByteSize(value, out _) ? value : null,
             VariableKind.Isolation => Isolation(value),
             VariableKind.ClientSeverity => value.ToLowerInvariant(),
@@ -58,6 +58,18 @@ internal static class VariableText
         duration = TimeSpan.FromMilliseconds(total);
         return true;
     }
+
+    /// <summary>In the largest unit that keeps it whole.</summary>
+    private static string Duration(TimeSpan duration) => duration.Ticks switch
+    {
+        0 => "0",
+        var ticks when ticks % TimeSpan.TicksPerDay == 0 => $"{ticks / TimeSpan.TicksPerDay} d",
+        var ticks when ticks % TimeSpan.TicksPerHour == 0 => $"{ticks / TimeSpan.TicksPerHour} h",
+        var ticks when ticks % TimeSpan.TicksPerMinute == 0 => $"{ticks / TimeSpan.TicksPerMinute} min",
+        var ticks when ticks % TimeSpan.TicksPerSecond == 0 => $"{ticks / TimeSpan.TicksPerSecond} s",
+        var ticks when ticks % TimeSpan.TicksPerMillisecond == 0 => $"{ticks / TimeSpan.TicksPerMillisecond} ms",
+        var ticks => $"{ticks / TimeSpan.TicksPerMicrosecond} us",
+    };
 
     /// <summary>A number of bytes, with or without a unit.</summary>
     public static bool TryByteSize(string text, out ulong bytes)
