@@ -138,7 +138,15 @@ internal static class FunctionSelection
                     : Coercion.Coerce(context, $"argument {i + 1} of {signature.Name}", CastContext.Implicit, args[i], Types[i], position);
             }
 
-            return new SelectedFunction(signature, bound, signature.Return(bound.Select(b => b.Type.Type).ToArray()));
+            try
+            {
+                return new SelectedFunction(signature, bound, signature.Return(bound.Select(b => b.Type.Type).ToArray()));
+            }
+            catch (Exception e) when (e is IndexOutOfRangeException or NullReferenceException)
+            {
+                // A container of the wrong make, such as map_build over records of one field: the parameter types alone cannot say it.
+                throw SqlException.Plan($"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist", position);
+            }
         }
 
         public static Candidate? TryMatch(StatementContext context, FunctionSignature signature, IReadOnlyList<Coercible> args, SqlType?[] known)
