@@ -2,6 +2,8 @@ using Materialize.Core.Collections;
 using Materialize.Expr;
 using Materialize.Repr;
 using Materialize.Sql;
+using Materialize.Sql.Parser;
+using Ast = Materialize.Sql.Parser.Ast;
 
 namespace Materialize.Catalog;
 
@@ -136,16 +138,18 @@ public static class BuiltinRows
         var schema = Text(item.SchemaId.Value);
         var name = Text(item.Name);
         var owner = Text(item.Owner.Value);
-        var sql = item.CreateSql.Length == 0 ? Datum.Null : Text(item.CreateSql);
+        var statement = item.CreateSql.Length == 0 ? null : SqlParser.ParseStatements(item.CreateSql).Single().Statement;
+        var sql = statement is null ? Datum.Null : Text(item.CreateSql);
+        var redacted = statement is null ? Datum.Null : Text(AstPrinter.ToSql(statement, PrintMode.Redacted));
         var oid = Oid(item.Oid);
         var select = Privileges(item.Owner, "r");
         switch (item.Definition)
         {
             case ItemDefinition.Table:
-                yield return Row(Builtins.TablesTable, id, oid, schema, name, owner, Privileges(item.Owner, "arwd"), sql, sql, Datum.Null);
+                yield return Row(Builtins.TablesTable, id, oid, schema, name, owner, Privileges(item.Owner, "arwd"), sql, redacted, Datum.Null);
                 break;
             case ItemDefinition.SourceOutput { IsTable: true } x:
-                yield return Row(Builtins.TablesTable, id, oid, schema, name, owner, select, sql, sql, Text(x.SourceId.ToString()));
+                yield return Row(Builtins.TablesTable, id, oid, schema, name, owner, select, sql, redacted, Text(x.SourceId.ToString()));
                 break;
             case ItemDefinition.SourceOutput x:
                 yield return SourceRow(x.IsProgress ? "progress" : "subsource", null, null);
@@ -159,26 +163,26 @@ public static class BuiltinRows
                     yield return Row(Builtins.PostgresSources, id, Text(slot), Datum.Null);
                 break;
             case ItemDefinition.View:
-                yield return Row(Builtins.ViewsTable, id, oid, schema, name, Text(DefinitionText(item)), owner, select, sql, sql);
+                yield return Row(Builtins.ViewsTable, id, oid, schema, name, Text(DefinitionText(statement)), owner, select, sql, redacted);
                 break;
             case ItemDefinition.MaterializedView x:
                 yield return Row(
-                    Builtins.MaterializedViews, id, oid, schema, name, Text(x.Cluster.Value), Text(DefinitionText(item)), owner, select, sql, sql);
+                    Builtins.MaterializedViews, id, oid, schema, name, Text(x.Cluster.Value), Text(DefinitionText(statement)), owner, select, sql, redacted);
                 break;
             case ItemDefinition.Index x:
-                yield return Row(Builtins.Indexes, id, oid, name, Text(x.On.ToString()), Text(x.Cluster.Value), owner, sql, sql);
-                foreach (var row in IndexColumns(state, item, x))
+                yield return Row(Builtins.Indexes, id, oid, name, Text(x.On.ToString()), Text(x.Cluster.Value), owner, sql, redacted);
+                foreach (var row in IndexColumns(state, item, x, ((Ast.Statement.CreateIndex)statement!).Key))
                     yield return row;
                 break;
             case ItemDefinition.Connection x:
-                yield return Row(Builtins.Connections, id, oid, schema, name, Text(x.Details.Type), owner, Privileges(item.Owner, "U"), sql, sql);
+                yield return Row(Builtins.Connections, id, oid, schema, name, Text(x.Details.Type), owner, Privileges(item.Owner, "U"), sql, redacted);
                 break;
             case ItemDefinition.Secret:
                 yield return Row(Builtins.Secrets, id, oid, schema, name, owner, Privileges(item.Owner, "U"));
                 break;
             case ItemDefinition.Type:
                 yield return Row(
-                    Builtins.Types, id, oid, schema, name, Text("user-defined"), owner, Privileges(item.Owner, "U"), sql, sql);
+                    Builtins.Types, id, oid, schema, name, Text("user-defined"), owner, Privileges(item.Owner, "U"), sql, redacted);
                 break;
         }
 
@@ -205,7 +209,7 @@ public static class BuiltinRows
             owner,
             select,
             sql,
-            sql);
+            redacted);
     }
 
     private static IEnumerable<BuiltinRow> Columns(Item item)
@@ -229,7 +233,8 @@ public static class BuiltinRows
         }
     }
 
-    private static IEnumerable<BuiltinRow> IndexColumns(CatalogState state, Item item, ItemDefinition.Index index)
+    private static IEnumerable<BuiltinRow> IndexColumns(
+        CatalogState state, Item item, ItemDefinition.Index index, IReadOnlyList<Ast.Expr>? written)
     {
         var desc = state.Items[index.On].Desc!;
         for (var i = 0; i < index.Keys.Count; i++)
@@ -240,7 +245,7 @@ public static class BuiltinRows
                 Text(item.Id.ToString()),
                 Datum.FromInt64(i + 1),
                 column is { } position ? Datum.FromInt64(position + 1) : Datum.Null,
-                column is null ? Text(index.Keys[i].ToString()) : Datum.Null,
+                column is null ? Text(AstPrinter.ToSql(written![i])) : Datum.Null,
                 Bool(column is not { } c || desc.Type.Columns[c].IsNullable));
         }
     }
@@ -274,7 +279,7 @@ public static class BuiltinRows
                 Builtins.Functions,
                 Text($"s{50_000 + function.Oid}"),
                 Oid(function.Oid),
-                Text(function.Schema == "pg_catalog" ? "s2" : function.Schema == "mz_catalog" ? "s1" : function.Schema == "mz_internal" ? "s4" : "s6"),
+                Text(function.Schema == "pg_catalog" ? "s2" : function.Schema == "mz_catalog" ? "s1" : function.Schema == "mz_internal" ? "s4" : function.Schema == "information_schema" ? "s5" : "s6"),
                 Text(function.Name),
                 TextArray(function.Params.Select(p => TypeId(p)).ToValueArray()),
                 function.Variadic is { } variadic ? Text(TypeId(variadic)) : Datum.Null,
@@ -290,12 +295,12 @@ public static class BuiltinRows
             param is ParamType.Exact exact && typeIds.TryGetValue(PgType.OidOf(exact.Type), out var id) ? id : param.GetType().Name.ToLowerInvariant();
     }
 
-    private static string DefinitionText(Item item)
+    private static string? DefinitionText(Ast.Statement? statement) => statement switch
     {
-        // The statement is ours and normalised: what follows the first AS at top level is the query.
-        var at = item.CreateSql.IndexOf(" AS ", StringComparison.OrdinalIgnoreCase);
-        return at < 0 ? item.CreateSql : item.CreateSql[(at + 4)..].TrimEnd(';') + ";";
-    }
+        Ast.Statement.CreateView x => AstPrinter.ToSql(x.Query) + ";",
+        Ast.Statement.CreateMaterializedView x => AstPrinter.ToSql(x.Query) + ";",
+        _ => null,
+    };
 
     private static BuiltinRow Row(Builtin.Table table, params ReadOnlySpan<Datum> values) => new(table.Id, ValueArray.Create(values));
 
