@@ -188,7 +188,12 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         _services.Storage.Fenced += () => _fatal.TrySetResult("fenced");
         _services.Storage.SourceStatusChanged += _installer.RecordSourceStatus;
         _services.Committer.Completion.ContinueWith(
-            t => _fatal.TrySetResult(t.Exception?.GetBaseException().Message ?? "stopped"),
+            t => _fatal.TrySetResult(t.Exception?.GetBaseException() switch
+            {
+                FencedException or CatalogFencedException => "fenced",
+                { } e => e.Message,
+                null => "stopped",
+            }),
             CancellationToken.None,
             TaskContinuationOptions.ExecuteSynchronously,
             TaskScheduler.Default);
