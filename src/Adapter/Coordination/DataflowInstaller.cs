@@ -148,7 +148,7 @@ internal sealed class DataflowInstaller(AdapterServices services)
     public async Task DropTableAsync(Item item)
     {
         services.Storage.DropCollection(item.Id);
-        await AtNewTimeAsync(at => services.Txns.ForgetAsync(at, item.Shard!.Value, CancellationToken.None), CancellationToken.None);
+        await services.Committer.AtNewTimeAsync(at => services.Txns.ForgetAsync(at, item.Shard!.Value, CancellationToken.None), CancellationToken.None);
     }
 
     public async Task AddMaterializedViewAsync(Item item, PreparedDataflow prepared, CancellationToken cancel)
@@ -265,20 +265,7 @@ internal sealed class DataflowInstaller(AdapterServices services)
     }
 
     private Task<WriteTimestamp> RegisterAsync(IReadOnlyList<ShardId> shards, CancellationToken cancel) =>
-        AtNewTimeAsync(at => services.Txns.RegisterAsync(at, shards, cancel), cancel);
-
-    /// <summary>Does something to the transaction log at a new time; a group commit may be first, then the next time is tried.</summary>
-    private async Task<WriteTimestamp> AtNewTimeAsync(Func<Timestamp, ValueTask<TxnsResult>> act, CancellationToken cancel)
-    {
-        while (true)
-        {
-            var at = await services.Oracle.WriteTsAsync(cancel);
-            if (await act(at.Timestamp) is TxnsResult.TooLate)
-                continue;
-            await services.Oracle.ApplyWriteAsync(at.Timestamp, cancel);
-            return at;
-        }
-    }
+        services.Committer.AtNewTimeAsync(at => services.Txns.RegisterAsync(at, shards, cancel), cancel);
 
     private CollectionMetadata Metadata(Item item, bool isTable) =>
         new(item.Shard!.Value, isTable ? services.TxnsReader.TxnsShard : null, item.Desc!);

@@ -216,15 +216,16 @@ internal sealed partial class Session
     {
         if (_variables.IsOn("auto_route_catalog_queries") && !query.DependsOn.IsEmpty && query.DependsOn.All(id => id.IsSystem))
             return (state.Clusters[new ClusterId("s2")], true);
-        return (ActiveCluster(state), false);
+        // What reads nothing needs no cluster, usually: it must work though the session's cluster has gone.
+        var active = query.DependsOn.IsEmpty ? TryActiveCluster(state) ?? state.Clusters[new ClusterId("s2")] : ActiveCluster(state);
+        return (active, false);
     }
 
-    private ClusterEntry ActiveCluster(CatalogState state)
-    {
-        var name = _variables.Get("cluster")!;
-        return state.Clusters.Values.FirstOrDefault(c => c.Name == name)
-            ?? throw new SqlException("XX000", $"unknown cluster '{name}'");
-    }
+    private ClusterEntry ActiveCluster(CatalogState state) =>
+        TryActiveCluster(state) ?? throw new SqlException("XX000", $"unknown cluster '{_variables.Get("cluster")}'");
+
+    private ClusterEntry? TryActiveCluster(CatalogState state) =>
+        state.Clusters.Values.FirstOrDefault(c => c.Name == _variables.Get("cluster"));
 
     private static void CheckHasReplicas((ClusterEntry Cluster, bool IsAuto) route)
     {

@@ -26,6 +26,10 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
     private static readonly TimeSpan TickInterval = TimeSpan.FromSeconds(1);
 
     private readonly TxnsHandle _txns;
+    private readonly TxnsReader _reader;
+
+    // Held while a commit is made and while tables are registered or forgotten: which tables there are must not change under a commit.
+    private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly ITimestampOracle _oracle;
     private readonly StorageController _storage;
     private readonly TimeProvider _time;
@@ -36,9 +40,10 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
     private readonly Task _ticker;
 
     public GroupCommitter(
-        TxnsHandle txns, ITimestampOracle oracle, StorageController storage, TimeProvider time, ILogger<GroupCommitter> logger)
+        TxnsHandle txns, TxnsReader reader, ITimestampOracle oracle, StorageController storage, TimeProvider time, ILogger<GroupCommitter> logger)
     {
         _txns = txns;
+        _reader = reader;
         _oracle = oracle;
         _storage = storage;
         _time = time;
@@ -64,6 +69,27 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
         return _inbox.Writer.TryWrite(pending)
             ? pending.Committed.Task
             : Task.FromException<ulong>(new AdapterException(new ErrorReport("FATAL", "57P01", "the server is shutting down")));
+    }
+
+    /// <summary>Does something to the transaction log at a new time, between commits.</summary>
+    public async Task<WriteTimestamp> AtNewTimeAsync(Func<Timestamp, ValueTask<TxnsResult>> act, CancellationToken cancel)
+    {
+        await _turn.WaitAsync(cancel);
+        try
+        {
+            while (true)
+            {
+                var at = await _oracle.WriteTsAsync(cancel);
+                if (await act(at.Timestamp) is TxnsResult.TooLate)
+                    continue;
+                await _oracle.ApplyWriteAsync(at.Timestamp, cancel);
+                return at;
+            }
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -98,7 +124,16 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
             {
                 while (_inbox.Reader.TryRead(out var pending))
                     batch.Add(pending);
-                await CommitAsync(batch, cancel);
+                await _turn.WaitAsync(cancel);
+                try
+                {
+                    await CommitAsync(batch, cancel);
+                }
+                finally
+                {
+                    _turn.Release();
+                }
+
                 batch.Clear();
             }
         }
@@ -155,11 +190,14 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
             await Task.Delay(TimeSpan.FromMilliseconds(Math.Min(ahead, 1000)), _time, cancel);
     }
 
-    private static List<Persist.Txns.TableWrite> Merge(List<Pending> batch)
+    /// <summary>Writes of one table are put together; those of a table that was dropped meanwhile go nowhere, and count as done.</summary>
+    private List<Persist.Txns.TableWrite> Merge(List<Pending> batch)
     {
         var merged = new List<Persist.Txns.TableWrite>();
         foreach (var group in batch.SelectMany(p => p.Writes).GroupBy(w => w.Shard))
         {
+            if (_reader.RegisteredAt(group.Key) is null)
+                continue;
             var parts = group.Select(w => w.Rows).Where(r => !r.IsEmpty).ToList();
             if (parts.Count == 1)
             {
