@@ -92,6 +92,28 @@ public sealed class CatalogTests
     }
 
     [Fact]
+    public async Task Everything_committed_is_there_after_many_commits_and_openings()
+    {
+        var catalogs = new Catalogs();
+        var random = new Random(5);
+        var expected = new SortedDictionary<string, CatalogEntry>(StringComparer.Ordinal);
+        for (var opening = 0; opening < 12; opening++)
+        {
+            var durable = await catalogs.OpenDurableAsync();
+            Assert.Equal(expected.Values, durable.Entries.Values.Where(e => e is not CatalogEntry.Fence).OrderBy(e => e.Key, StringComparer.Ordinal));
+            for (var i = random.Next(40); i > 0; i--)
+            {
+                var entry = new CatalogEntry.Comment("table", $"u{random.Next(200)}", null, $"{random.Next()}{new string('x', random.Next(2000))}");
+                var removed = expected.Values.Where(e => e.Key != entry.Key && random.Next(30) == 0).Select(e => e.Key).ToList();
+                await durable.CommitAsync([entry], removed, Cancel);
+                foreach (var key in removed)
+                    expected.Remove(key);
+                expected[entry.Key] = entry;
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_statement_that_does_not_plan_changes_nothing()
     {
         var catalog = await new Catalogs().OpenAsync();

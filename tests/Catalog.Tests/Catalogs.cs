@@ -14,6 +14,8 @@ internal sealed class Catalogs
 
     private readonly ShardId _shard = ShardId.New();
 
+    public Task<DurableCatalog> OpenDurableAsync() => DurableCatalog.OpenAsync(_persist, _shard, 0, TestContext.Current.CancellationToken);
+
     public Task<Catalog> OpenAsync(ulong generation = 0) =>
         Catalog.OpenAsync(_persist, _shard, generation, "1", TestContext.Current.CancellationToken);
 }
