@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
-using System.Net;
 using System.Net.Sockets;
-using System.Text;
 
 namespace Materialize.SystemTests.Durability;
 
@@ -14,7 +12,7 @@ public sealed class BadInputTests(SharedServer server)
         var random = new Random(7);
         for (var i = 0; i < 40; i++)
         {
-            using var socket = await DialAsync();
+            using var socket = await RawClient.DialAsync(server.Environment);
             var bytes = new byte[random.Next(1, 2000)];
             random.NextBytes(bytes);
             await SendAndDrainAsync(socket, bytes);
@@ -33,7 +31,7 @@ public sealed class BadInputTests(SharedServer server)
     [InlineData(new byte[] { })]
     public async Task A_startup_that_is_cut_or_oversized_is_refused(byte[] bytes)
     {
-        using var socket = await DialAsync();
+        using var socket = await RawClient.DialAsync(server.Environment);
         await SendAndDrainAsync(socket, bytes);
         await ServesAsync();
     }
@@ -43,8 +41,8 @@ public sealed class BadInputTests(SharedServer server)
     {
         foreach (var length in (int[])[int.MaxValue, -1, 0, 3])
         {
-            using var socket = await DialAsync();
-            await StartupAsync(socket);
+            using var socket = await RawClient.DialAsync(server.Environment);
+            await RawClient.StartupAsync(socket);
             var message = new byte[9];
             message[0] = (byte)'Q';
             BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(1), length);
@@ -61,8 +59,8 @@ public sealed class BadInputTests(SharedServer server)
         var kinds = "QPBDESCHFdcfpX"u8.ToArray();
         for (var i = 0; i < 40; i++)
         {
-            using var socket = await DialAsync();
-            await StartupAsync(socket);
+            using var socket = await RawClient.DialAsync(server.Environment);
+            await RawClient.StartupAsync(socket);
             var bytes = new byte[random.Next(5, 200)];
             random.NextBytes(bytes);
             bytes[0] = kinds[random.Next(kinds.Length)];
@@ -82,10 +80,10 @@ public sealed class BadInputTests(SharedServer server)
             // Half of them say nothing at all, half have logged in.
             for (var i = 0; i < 200; i++)
             {
-                var socket = await DialAsync();
+                var socket = await RawClient.DialAsync(server.Environment);
                 sockets.Add(socket);
                 if (i % 2 == 0)
-                    await StartupAsync(socket);
+                    await RawClient.StartupAsync(socket);
             }
 
             await ServesAsync();
@@ -103,12 +101,11 @@ public sealed class BadInputTests(SharedServer server)
     {
         await using var sql = await server.OpenAsync();
         await sql.DoAsync("CREATE TABLE t (a int4, b text)", "INSERT INTO t SELECT x, repeat('x', 1000) FROM generate_series(1, 5000) AS x");
-        var schema = await sql.OneAsync("SHOW search_path");
         for (var i = 0; i < 10; i++)
         {
-            using var socket = await DialAsync();
-            await StartupAsync(socket);
-            await socket.SendAsync(Query($"SELECT * FROM {schema}.t"));
+            using var socket = await RawClient.DialAsync(server.Environment);
+            await RawClient.StartupAsync(socket);
+            await socket.SendAsync(RawClient.Query($"SELECT * FROM {sql.Schema}.t"));
             await socket.ReceiveAsync(new byte[100]);
             socket.LingerState = new LingerOption(true, 0);
         }
@@ -122,11 +119,10 @@ public sealed class BadInputTests(SharedServer server)
     {
         await using var sql = await server.OpenAsync();
         await sql.DoAsync("CREATE TABLE t (a int4)");
-        var schema = await sql.OneAsync("SHOW search_path");
-        using (var socket = await DialAsync())
+        using (var socket = await RawClient.DialAsync(server.Environment))
         {
-            await StartupAsync(socket);
-            await socket.SendAsync(Query($"COPY {schema}.t FROM STDIN"));
+            await RawClient.StartupAsync(socket);
+            await socket.SendAsync(RawClient.Query($"COPY {sql.Schema}.t FROM STDIN"));
             await socket.SendAsync(new byte[] { (byte)'d', 0, 0, 0, 8, (byte)'1', (byte)'\n', (byte)'2', (byte)'\n' });
             await socket.ReceiveAsync(new byte[1]);
         }
@@ -142,46 +138,9 @@ public sealed class BadInputTests(SharedServer server)
             $"Host=127.0.0.1;Port={server.Environment.SqlPort};Username=nobody;Database=materialize;Pooling=false;Server Compatibility Mode=NoTypeLoading");
         var error = await Assert.ThrowsAsync<PostgresException>(() => nobody.OpenAsync());
         Assert.Equal("28000", error.SqlState);
-        using var socket = await DialAsync();
+        using var socket = await RawClient.DialAsync(server.Environment);
         await SendAndDrainAsync(socket, [0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 1, 1, 2, 3, 4]);
         await ServesAsync();
-    }
-
-    private async Task<Socket> DialAsync()
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(IPAddress.Loopback, server.Environment.SqlPort);
-        return socket;
-    }
-
-    /// <summary>Logs in and reads up to the first ReadyForQuery.</summary>
-    private static async Task StartupAsync(Socket socket)
-    {
-        var body = Encoding.UTF8.GetBytes("user\0materialize\0database\0materialize\0\0");
-        var message = new byte[8 + body.Length];
-        BinaryPrimitives.WriteInt32BigEndian(message, message.Length);
-        BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(4), 196608);
-        body.CopyTo(message, 8);
-        await socket.SendAsync(message);
-        var received = new List<byte>();
-        var buffer = new byte[4096];
-        using var patience = new CancellationTokenSource(Eventually.Patience);
-        while (received.Count < 6 || received[^6] != 'Z')
-        {
-            var n = await socket.ReceiveAsync(buffer, patience.Token);
-            Assert.NotEqual(0, n);
-            received.AddRange(buffer.AsSpan(0, n));
-        }
-    }
-
-    private static byte[] Query(string text)
-    {
-        var body = Encoding.UTF8.GetBytes(text + "\0");
-        var message = new byte[5 + body.Length];
-        message[0] = (byte)'Q';
-        BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(1), body.Length + 4);
-        body.CopyTo(message, 5);
-        return message;
     }
 
     /// <summary>Sends, says that nothing more comes, and reads until the server closes.</summary>

@@ -65,7 +65,7 @@ public sealed class StatementTests(SharedServer server)
         Assert.Contains("CREATE TABLE", await sql.OneAsync("SHOW CREATE TABLE t"), StringComparison.Ordinal);
         Assert.Contains("CREATE VIEW", await sql.OneAsync("SHOW CREATE VIEW v"), StringComparison.Ordinal);
         Assert.Contains("CREATE INDEX", await sql.OneAsync("SHOW CREATE INDEX i"), StringComparison.Ordinal);
-        Assert.Equal("2BP01", (await sql.FailsAsync("DROP TABLE t")).SqlState);
+        Assert.Contains("still depended upon by", (await sql.FailsAsync("DROP TABLE t")).MessageText, StringComparison.Ordinal);
         await sql.DoAsync("DROP INDEX i", "DROP TABLE t CASCADE");
         Assert.Empty(await sql.RowsAsync("SHOW VIEWS"));
         Assert.Empty(await sql.RowsAsync("SHOW TABLES"));
@@ -148,8 +148,8 @@ public sealed class StatementTests(SharedServer server)
         await sql.DoAsync("CREATE INDEX ON t (a)");
         Assert.Equal(1, await command.ExecuteScalarAsync());
         await sql.DoAsync("DROP TABLE t CASCADE");
-        await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteScalarAsync());
-        Assert.Equal("1", await sql.OneAsync("SELECT 1"));
+        var error = await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteScalarAsync());
+        Assert.Contains("unknown catalog item 't'", error.MessageText, StringComparison.Ordinal);
     }
 
     [Fact]

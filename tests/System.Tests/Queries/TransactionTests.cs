@@ -59,7 +59,7 @@ public sealed class TransactionTests(SharedServer server)
         await using var sql = await server.OpenAsync();
         await sql.DoAsync("CREATE TABLE t (a int4)");
         var (output, _) = await Psql.RunAsync(
-            server.Environment, "", "-c", $"INSERT INTO {await sql.OneAsync("SHOW search_path")}.t VALUES (1); INSERT INTO {await sql.OneAsync("SHOW search_path")}.t VALUES ('x')");
+            server.Environment, "", "-c", $"INSERT INTO {sql.Schema}.t VALUES (1); INSERT INTO {sql.Schema}.t VALUES ('x')");
         Assert.Contains("ERROR", output, StringComparison.Ordinal);
         Assert.Equal(0, await sql.NumberAsync("SELECT count(*) FROM t"));
     }
@@ -69,7 +69,9 @@ public sealed class TransactionTests(SharedServer server)
     {
         await using var sql = await server.OpenAsync();
         await sql.DoAsync("CREATE TABLE t (a int4)", "INSERT INTO t VALUES (0)");
-        var writers = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => server.OpenBesideAsync(sql)));
+        var writers = new List<Sql>();
+        for (var i = 0; i < 4; i++)
+            writers.Add(await server.OpenBesideAsync(sql));
         await Task.WhenAll(writers.Select(async writer =>
         {
             for (var i = 0; i < 5; i++)

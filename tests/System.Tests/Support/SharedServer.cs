@@ -25,8 +25,8 @@ public sealed class SharedServer : IAsyncLifetime
     /// <summary>A connection whose current schema is new and its own.</summary>
     internal async Task<Sql> OpenAsync(string more = "")
     {
-        var sql = new Sql(await Environment.ConnectAsync(more));
         var schema = $"s{Interlocked.Increment(ref _schemas)}";
+        var sql = new Sql(await Environment.ConnectAsync(more)) { Schema = schema };
         await sql.DoAsync($"CREATE SCHEMA {schema}");
         await sql.DoAsync($"SET search_path = {schema}");
         return sql;
@@ -35,8 +35,8 @@ public sealed class SharedServer : IAsyncLifetime
     /// <summary>A further connection in the schema of another.</summary>
     internal async Task<Sql> OpenBesideAsync(Sql other)
     {
-        var sql = new Sql(await Environment.ConnectAsync());
-        await sql.DoAsync($"SET search_path = {await other.OneAsync("SHOW search_path")}");
+        var sql = new Sql(await Environment.ConnectAsync()) { Schema = other.Schema };
+        await sql.DoAsync($"SET search_path = {other.Schema}");
         return sql;
     }
 }

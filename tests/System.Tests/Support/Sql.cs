@@ -51,11 +51,24 @@ internal sealed class Sql(NpgsqlConnection connection) : IAsyncDisposable
 
     public async Task<long> NumberAsync(string query) => long.Parse(await OneAsync(query), CultureInfo.InvariantCulture);
 
-    /// <summary>Runs what must fail.</summary>
+    /// <summary>The schema that unqualified names mean, if one was made for this connection.</summary>
+    public string? Schema { get; init; }
+
+    /// <summary>
+    /// Runs what must fail. After XX000, which planning errors have here, Npgsql gives its connection up: it is opened again.
+    /// </summary>
     public async Task<PostgresException> FailsAsync(string statement)
     {
         await using var command = new NpgsqlCommand(statement, Connection);
-        return await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteNonQueryAsync());
+        var error = await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteNonQueryAsync());
+        if (Connection.FullState.HasFlag(System.Data.ConnectionState.Open))
+            return error;
+        Assert.Equal("XX000", error.SqlState);
+        await Connection.CloseAsync();
+        await Connection.OpenAsync();
+        if (Schema is not null)
+            await DoAsync($"SET search_path = {Schema}");
+        return error;
     }
 
     public ValueTask DisposeAsync() => Connection.DisposeAsync();
