@@ -2,16 +2,16 @@ using System.Globalization;
 
 namespace Materialize.Repr;
 
-/// <summary>Floats as Materialize writes them: the shortest digits that read back as the same value; <c>1e-7</c>, where Postgres has <c>1e-07</c>.</summary>
+/// <summary>Floats as Postgres writes them: the shortest digits that read back as the same value.</summary>
 public static class FloatText
 {
     /// <summary>A float8.</summary>
     public static string Format(double value) =>
-        Special(value) ?? Layout(value.ToString("R", CultureInfo.InvariantCulture), 16, 4);
+        Special(value) ?? Layout(value.ToString("R", CultureInfo.InvariantCulture), 15);
 
     /// <summary>A float4.</summary>
     public static string Format(float value) =>
-        Special(value) ?? Layout(value.ToString("R", CultureInfo.InvariantCulture), 13, 5);
+        Special(value) ?? Layout(value.ToString("R", CultureInfo.InvariantCulture), 6);
 
     /// <summary>Reads a float8; a float4 too if <paramref name="single"/>, widened.</summary>
     /// <exception cref="TextFormatException">Not a number, or out of range.</exception>
@@ -48,11 +48,8 @@ public static class FloatText
     private static string? Special(double value) =>
         double.IsNaN(value) ? "NaN" : double.IsPositiveInfinity(value) ? "Infinity" : double.IsNegativeInfinity(value) ? "-Infinity" : value == 0 ? "0" : null;
 
-    /// <summary>
-    /// Fixed notation with at most <paramref name="digits"/> digits before the point and fewer than <paramref name="zeros"/> + 1 zeros
-    /// right behind it, else scientific: the sign of the exponent always, no leading zeros.
-    /// </summary>
-    private static string Layout(string shortest, int digits, int zeros)
+    /// <summary>Fixed notation for exponents from −4 up to <paramref name="digits"/> − 1, else scientific with two exponent digits.</summary>
+    private static string Layout(string shortest, int digits)
     {
         var negative = shortest[0] == '-';
         var body = negative ? shortest[1..] : shortest;
@@ -72,10 +69,10 @@ public static class FloatText
         pointAt -= leading;
         var scientific = pointAt - 1;
         string text;
-        if (pointAt <= -1 - zeros || pointAt > digits)
+        if (scientific < -4 || scientific >= digits)
         {
             var magnitude = Math.Abs(scientific);
-            text = $"{all[0]}{(all.Length > 1 ? "." + all[1..] : "")}e{(scientific < 0 ? '-' : '+')}{magnitude}";
+            text = $"{all[0]}{(all.Length > 1 ? "." + all[1..] : "")}e{(scientific < 0 ? '-' : '+')}{(magnitude < 10 ? "0" : "")}{magnitude}";
         }
         else if (pointAt <= 0)
         {
