@@ -6,7 +6,9 @@ namespace Materialize.Expr.Functions;
 
 internal static partial class ScalarImplementations
 {
-    private const int MaxArrayElements = 134_217_727;
+    private const int MaxArrayBytes = 134_217_728;
+    private const int MaxArrayElements = MaxArrayBytes - 1;
+    private const int MaxArrayDimensions = 6;
 
     private static void AddArrays(Dictionary<string, ScalarImplementation> table)
     {
@@ -100,12 +102,14 @@ internal static partial class ScalarImplementations
             throw Fail("22004", "dimension values must not be null");
         if (lengths.Count != bounds.Count)
             throw Fail("2202E", "wrong number of array subscripts");
+        if (lengths.Count > MaxArrayDimensions)
+            throw Fail("54000", $"number of array dimensions ({lengths.Count}) exceeds the maximum allowed ({MaxArrayDimensions})");
         Int128 total = 1;
         foreach (var length in lengths)
         {
             total *= length.AsInt64;
-            if (total < 0 || total > MaxArrayElements)
-                throw Fail("54000", $"array size exceeds the maximum allowed ({MaxArrayElements})");
+            if (length.AsInt64 < 0 || total > MaxArrayElements)
+                throw Fail("54000", $"array size exceeds the maximum allowed ({MaxArrayBytes} bytes)");
         }
 
         if (lengths.IsEmpty || total == 0)

@@ -53,20 +53,22 @@ internal static partial class ScalarImplementations
             table[$"shift_right_{k.Name}"] = (a, _, _) => k.Wrap(k.Get(a[0]) >> ShiftCount(a[1], k));
             if (!k.Signed)
                 continue;
-            Unary("neg", "-", x => -x);
-            Unary("abs", "abs ", Int128.Abs);
+            Unary("neg", x => -x);
+            Unary("abs", Int128.Abs);
 
             void Binary(string name, char symbol, Func<Int128, Int128, Int128> f) => table[$"{name}_{k.Name}"] = (a, _, _) =>
             {
                 var (x, y) = (k.Get(a[0]), k.Get(a[1]));
                 var result = f(x, y);
-                return k.Fits(result) ? k.Make(result) : throw OutOfRange($"\"{x} {symbol} {y}\" {k.SqlName}");
+                // Only a quotient names its operands; sums, differences and products do not.
+                return k.Fits(result) ? k.Make(result)
+                    : throw (symbol is '/' or '%' ? OutOfRange($"\"{x} {symbol} {y}\" {k.SqlName}") : Fail("22003", "numeric field overflow"));
             };
 
-            void Unary(string name, string symbol, Func<Int128, Int128> f) => table[$"{name}_{k.Name}"] = (a, _, _) =>
+            void Unary(string name, Func<Int128, Int128> f) => table[$"{name}_{k.Name}"] = (a, _, _) =>
             {
                 var result = f(k.Get(a[0]));
-                return k.Fits(result) ? k.Make(result) : throw OutOfRange($"\"{symbol}{k.Get(a[0])}\" {k.SqlName}");
+                return k.Fits(result) ? k.Make(result) : throw OutOfRange($"\"{k.Get(a[0])}\" {k.SqlName}");
             };
         }
 

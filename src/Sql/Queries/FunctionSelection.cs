@@ -70,6 +70,11 @@ internal static class FunctionSelection
             && candidates.FirstOrDefault(c => c.IsExact(0, common) && c.IsExact(1, common)) is { } integers)
             return integers;
 
+        // Blank-padded beside varying text: compared as blank-padded, for varying text has no operators of its own in Materialize.
+        if (isOperator && types is [{ Kind: ScalarKind.Char or ScalarKind.VarChar } one, { Kind: ScalarKind.Char or ScalarKind.VarChar } other] && one.Kind != other.Kind
+            && candidates.FirstOrDefault(c => c.IsExact(0, SqlType.CharOf(null)) && c.IsExact(1, SqlType.CharOf(null))) is { } padded)
+            return padded;
+
         candidates = Best(candidates, c => types.Index().Count(t => t.Item is not null && c.IsExact(t.Index, t.Item)));
         if (candidates.Count == 1)
             return candidates[0];

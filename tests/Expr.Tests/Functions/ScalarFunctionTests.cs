@@ -8,8 +8,8 @@ namespace Materialize.Expr.Tests;
 public class ScalarFunctionTests
 {
     [Theory]
-    [InlineData("add_int4", "int4", "\"2147483647 + 1\" integer out of range", "int4", "2147483647", "int4", "1")]
-    [InlineData("mul_uint4", "uint4", "\"4294967295 * 2\" uint4 out of range", "uint4", "4294967295", "uint4", "2")]
+    [InlineData("add_int4", "int4", "numeric field overflow", "int4", "2147483647", "int4", "1")]
+    [InlineData("mul_uint4", "uint4", "numeric field overflow", "uint4", "4294967295", "uint4", "2")]
     [InlineData("div_int8", "int8", "division by zero", "int8", "1", "int8", "0")]
     [InlineData("cast_int8_to_int4", "int4", "\"2147483648\" integer out of range", "int8", "2147483648")]
     [InlineData("cast_text_to_int4", "int4", "invalid input syntax for type integer: invalid digit found in string: \"foo\"", "text", "foo")]
