@@ -60,7 +60,7 @@ public sealed class ConsistencyTests(PostgresServer server)
         await using var source = new SourceUnderTest(upstream);
         var a = await source.AddAsync("a");
         source.Start();
-        var working = WorkAsync(upstream, seed, 400);
+        var working = WorkAsync(upstream, seed, 400, truncates: false);
         for (var heard = 0; heard < 30 + 20 * seed; heard++)
             await source.NextAsync();
         await source.StopAsync();
@@ -109,7 +109,7 @@ public sealed class ConsistencyTests(PostgresServer server)
         return upstream;
     }
 
-    private static async Task WorkAsync(Upstream upstream, int seed, int transactions)
+    private static async Task WorkAsync(Upstream upstream, int seed, int transactions, bool truncates = true)
     {
         var random = new Random(seed);
         await using var open = await upstream.OpenAsync();
@@ -119,7 +119,7 @@ public sealed class ConsistencyTests(PostgresServer server)
             await Upstream.RunAsync(open, random.Next(12) switch
             {
                 0 => $"BEGIN; DELETE FROM a WHERE id % 50 = {id % 50}; DELETE FROM b; INSERT INTO b SELECT id, -v, pad FROM a; COMMIT",
-                1 when random.Next(10) == 0 => "TRUNCATE a, b",
+                1 when random.Next(10) == 0 && truncates => "TRUNCATE a, b",
                 1 or 2 => $"BEGIN; INSERT INTO a SELECT i, {amount}, repeat('y', 300) FROM generate_series(1, 50) i; SAVEPOINT s; INSERT INTO b VALUES (1, 77, ''); ROLLBACK TO s; INSERT INTO b SELECT i, -{amount}, 'z' FROM generate_series(1, 50) i; COMMIT",
                 3 => $"BEGIN; INSERT INTO a VALUES ({id}, {amount}, ''); ROLLBACK",
                 _ => $"BEGIN; INSERT INTO a VALUES ({id}, {amount}, ''); INSERT INTO b VALUES ({id}, -{amount}, ''); UPDATE a SET pad = 'u' WHERE id = {id}; COMMIT",

@@ -66,8 +66,6 @@ internal sealed class ExportWriter : IDisposable
     /// <summary>While joining: the snapshot's rows, or the <see cref="DefiniteException"/> that it ended with.</summary>
     public Task<IReadOnlyList<StagedBatch>>? Snapshot { get; set; }
 
-    public bool SnapshotIsPending => IsJoining && _error is null && Snapshot is not { IsCompleted: true };
-
     /// <summary>Why it failed in this life; null otherwise.</summary>
     public string? Error => _error?.Message;
 
@@ -154,9 +152,10 @@ internal sealed class ExportWriter : IDisposable
     }
 
     /// <summary>Appends what has committed, at <paramref name="time"/>, and completes that time.</summary>
+    /// <param name="lsn">What the time is bound to.</param>
     /// <returns>Whether the upper has moved: a table does not while its snapshot is being read.</returns>
     /// <exception cref="RestartException">Another process has written to the shard.</exception>
-    public async Task<bool> AppendAsync(Timestamp time, CancellationToken cancel)
+    public async Task<bool> AppendAsync(Timestamp time, ulong lsn, CancellationToken cancel)
     {
         if (HasFailed || Upper.IsPast(time))
             return false;
@@ -164,7 +163,9 @@ internal sealed class ExportWriter : IDisposable
             _unboundBatches.Add(last);
         _waiting.AddRange(_unboundBatches.Select(b => b.At(time)));
         _unboundBatches.Clear();
-        if (SnapshotIsPending)
+
+        // Not before all changes that the snapshot has were received: those that follow would be there twice.
+        if (IsJoining && _error is null && (lsn < SnapshotLsn || Snapshot is not { IsCompleted: true }))
             return false;
         if (IsJoining && _error is null)
             await TakeSnapshotAsync(cancel);
@@ -176,11 +177,13 @@ internal sealed class ExportWriter : IDisposable
             _waiting.Add(await ErrorAsync(error, cancel) is { } batch ? batch.At(IsJoining ? Timestamp.MinValue : time) : throw new InvalidOperationException());
         }
 
-        var result = await _writer.CompareAndAppendBatchesAsync(_waiting, Upper, newUpper, cancel);
+        // Out of our hands from here on: if the call does not return, the shard may have them, and nobody may delete them.
+        StagedBatch[] batches = [.. _waiting];
+        _waiting.Clear();
+        var result = await _writer.CompareAndAppendBatchesAsync(batches, Upper, newUpper, cancel);
         if (result is AppendResult.Mismatch mismatch)
             throw new RestartException($"the shard of {Export.Id} was written by another process (upper {mismatch.Upper})");
-        Committed += (ulong)_waiting.Sum(b => b.Count);
-        _waiting.Clear();
+        Committed += (ulong)batches.Sum(b => b.Count);
         Upper = newUpper;
         Snapshot = null;
         return true;

@@ -227,30 +227,35 @@ internal sealed partial class IngestionRun : IAsyncDisposable
             .GetAsyncEnumerator(cancel);
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Math.Max(_description.TimestampIntervalMs, 1)), _time);
         var tick = timer.WaitForNextTickAsync(cancel).AsTask();
-        var next = messages.MoveNextAsync();
-        Task<bool>? nextTask = null;
-        while (true)
+        var next = messages.MoveNextAsync().AsTask();
+        try
         {
-            if (tick.IsCompleted)
+            while (true)
             {
-                await tick;
-                await TickAsync(cancel);
-                tick = timer.WaitForNextTickAsync(cancel).AsTask();
-            }
+                if (tick.IsCompleted)
+                {
+                    await tick;
+                    await TickAsync(cancel);
+                    tick = timer.WaitForNextTickAsync(cancel).AsTask();
+                }
 
-            if (nextTask is null && !next.IsCompleted)
-                nextTask = next.AsTask();
-            if (nextTask is not null && !nextTask.IsCompleted)
-            {
-                await Task.WhenAny(nextTask, tick);
-                continue;
-            }
+                if (!next.IsCompleted)
+                {
+                    await Task.WhenAny(next, tick);
+                    continue;
+                }
 
-            if (!(nextTask is null ? next.Result : await nextTask))
-                throw new SourceException("the upstream ended the replication stream");
-            nextTask = null;
-            await ReceiveAsync(messages.Current, cancel);
-            next = messages.MoveNextAsync();
+                if (!await next)
+                    throw new SourceException("the upstream ended the replication stream");
+                await ReceiveAsync(messages.Current, cancel);
+                next = messages.MoveNextAsync().AsTask();
+            }
+        }
+        finally
+        {
+            // The stream cannot be closed while it is being read.
+            await _stop.CancelAsync();
+            await next.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
 
@@ -269,8 +274,9 @@ internal sealed partial class IngestionRun : IAsyncDisposable
         if (_incomplete.Count > 0)
             return;
         await ApplyCheckAsync();
-        var time = await _remap.BindAsync(Now, Math.Max(_received, _remap.Latest!.Value.Lsn), cancel);
-        await AppendAsync(time, cancel);
+        var lsn = Math.Max(_received, _remap.Latest!.Value.Lsn);
+        var time = await _remap.BindAsync(Now, lsn, cancel);
+        await AppendAsync(new Binding(time, lsn), cancel);
         await ConfirmAsync(time, cancel);
         Report();
     }
@@ -280,16 +286,16 @@ internal sealed partial class IngestionRun : IAsyncDisposable
     {
         while (_incomplete.TryPeek(out var binding) && binding.Lsn <= received)
         {
-            await AppendAsync(binding.Time, cancel);
+            await AppendAsync(binding, cancel);
             _incomplete.Dequeue();
         }
     }
 
-    private async Task AppendAsync(Timestamp time, CancellationToken cancel)
+    private async Task AppendAsync(Binding binding, CancellationToken cancel)
     {
         var joining = _exports.Where(e => e.IsJoining).ToList();
         var open = _exports.Where(e => !e.HasFailed).ToList();
-        await Task.WhenAll(open.Select(e => e.AppendAsync(time, cancel)));
+        await Task.WhenAll(open.Select(e => e.AppendAsync(binding.Time, binding.Lsn, cancel)));
         foreach (var export in open)
         {
             _report.Upper(export.Export.Id, export.Upper);
