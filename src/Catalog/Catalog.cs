@@ -33,7 +33,8 @@ public sealed class Catalog
         PersistClient persist, ShardId shard, ulong deployGeneration, string defaultReplicaSize, CancellationToken cancel)
     {
         var durable = await DurableCatalog.OpenAsync(persist, shard, deployGeneration, cancel);
-        if (!durable.Entries.ContainsKey("database/u1"))
+        // Users may drop any database or role they own, also the first ones; the allocator of oids is never removed.
+        if (!durable.Entries.ContainsKey("id/oid"))
             await durable.CommitAsync(Bootstrap.Entries(defaultReplicaSize), [], cancel);
         var state = Bootstrap.SystemState;
         foreach (var entry in durable.Entries.Values.Where(e => e is not CatalogEntry.Item))

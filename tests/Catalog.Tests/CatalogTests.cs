@@ -114,6 +114,17 @@ public sealed class CatalogTests
     }
 
     [Fact]
+    public async Task The_first_database_stays_dropped()
+    {
+        var catalogs = new Catalogs();
+        var first = await catalogs.OpenAsync();
+        await first.TransactAsync([new CatalogEntry.IdAllocator("oid", 30_000)], ["schema/u3", "database/u1"], Cancel);
+        var second = await catalogs.OpenAsync();
+        Assert.Empty(second.State.Databases);
+        Assert.Equal(30_000ul, second.Allocate("oid").First);
+    }
+
+    [Fact]
     public async Task A_statement_that_does_not_plan_changes_nothing()
     {
         var catalog = await new Catalogs().OpenAsync();
