@@ -27,6 +27,8 @@ internal sealed partial class Ddl
     {
         if (plan.Refresh is not null || plan.ReplacementFor is not null)
             throw SqlException.Unsupported(plan.Refresh is not null ? "REFRESH options" : "REPLACEMENT MATERIALIZED VIEW");
+        if (!plan.NonNullAssertions.IsEmpty)
+            throw SqlException.Unsupported("ASSERT NOT NULL");
         CheckLimit("max_materialized_views", "materialized view", item => item.Definition is ItemDefinition.MaterializedView && item.Id.IsUser);
         var (entry, allocators) = NewItem(plan, session, ShardId.New());
 
