@@ -270,11 +270,11 @@ internal sealed partial class Session
 }
 
 /// <summary>The plan of a prepared read, kept while the catalog and the variables that route it stay as they were.</summary>
-internal sealed class CachedRead(ulong revision, string cluster, StatementPlan.Select plan)
+internal sealed class CachedRead(ulong revision, string nameSettings, StatementPlan.Select plan)
 {
     public ulong Revision { get; } = revision;
 
-    public string Cluster { get; } = cluster;
+    public string NameSettings { get; } = nameSettings;
 
     public StatementPlan.Select Plan { get; } = plan;
 
