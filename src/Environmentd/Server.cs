@@ -45,7 +45,7 @@ internal static partial class Server
             LogStopped(logger);
             return 0;
         }
-        catch (CatalogFencedException e)
+        catch (Exception e) when (e is CatalogFencedException or FencedException)
         {
             LogFatal(logger, e.Message);
             return FencedExit;

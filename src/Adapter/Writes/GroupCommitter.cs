@@ -97,7 +97,9 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
         _inbox.Writer.TryComplete();
         await _stop.CancelAsync();
         await _ticker;
-        await _loop;
+
+        // Why it failed, if it did, is told by Completion: the rest of the program must still be taken apart.
+        await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
     }
 
