@@ -66,7 +66,7 @@ public sealed partial class PostgresStorageRuntime : IStorageRuntime
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        await _stop.CancelQuietlyAsync();
         await Task.WhenAll(_ingestions.Values.Select(i => i.StopAsync()).Concat(_ending));
         _stop.Dispose();
     }

@@ -59,14 +59,14 @@ internal sealed partial class Ingestion
             foreach (var export in _description.Exports.Where(e => description.Exports.All(d => d.Id != e.Id)))
                 Report.Forget(export.Id);
             _description = description;
-            _attempt?.Cancel();
+            _ = _attempt?.CancelQuietlyAsync();
         }
     }
 
     /// <summary>Ends it. What is durable stays, so that it can go on elsewhere.</summary>
     public async Task StopAsync()
     {
-        await _stop.CancelAsync();
+        await _stop.CancelQuietlyAsync();
         await _running;
     }
 

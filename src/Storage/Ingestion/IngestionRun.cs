@@ -70,7 +70,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        await _stop.CancelQuietlyAsync();
         foreach (var task in (Task[])[_snapshots, _checks])
         {
             try
@@ -254,7 +254,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
         finally
         {
             // The stream cannot be closed while it is being read.
-            await _stop.CancelAsync();
+            await _stop.CancelQuietlyAsync();
             await next.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
