@@ -38,6 +38,9 @@ internal sealed partial class IngestionRun : IAsyncDisposable
     private readonly List<ExportWriter> _exports = [];
     private readonly Dictionary<uint, List<ExportWriter>> _byOid = [];
     private readonly Queue<Binding> _incomplete = [];
+    /// <summary>How long a cancelled read of the stream may take to end; then the connection is closed under it.</summary>
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
+
     private readonly CancellationTokenSource _stop;
     private RemapShard _remap = null!;
     private LogicalReplicationConnection _replication = null!;
@@ -255,7 +258,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
         {
             // The stream cannot be closed while it is being read.
             await _stop.CancelQuietlyAsync();
-            await next.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            await Task.WhenAny(next, Task.Delay(CloseTimeout, _time, CancellationToken.None));
         }
     }
 

@@ -147,6 +147,9 @@ internal sealed class PostgresUpstream(SourceConnection.Postgres connection)
         Pooling = false,
         Timeout = 10,
         CommandTimeout = 0,
+
+        // Cancelling breaks the connection at once: asking the server to cancel first may wait for an answer that never comes.
+        CancellationTimeout = -1,
         KeepAlive = 0,
         TcpKeepAlive = true,
         ApplicationName = "materialize",
