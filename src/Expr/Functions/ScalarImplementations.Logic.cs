@@ -25,11 +25,8 @@ internal static partial class ScalarImplementations
         table["all_of"] = (a, t, _) => Quantified(a, t, decides: false);
         table["record_create"] = (a, _, _) => Datum.FromList(ValueArray.Create(a));
         table["record_get"] = (a, _, _) => a[0].AsList[(int)a[1].AsInt64];
-        table["mz_sleep"] = (a, _, _) =>
-        {
-            Thread.Sleep(TimeSpan.FromSeconds(Math.Clamp(a[0].AsDouble, 0, 3600)));
-            return Datum.Null;
-        };
+        // A function runs on a dataflow worker, which must never block.
+        table["mz_sleep"] = (_, _, _) => throw Fail("0A000", "mz_sleep is not supported");
         table["mz_panic"] = (a, _, _) => throw Fail("XX000", a[0].AsString);
     }
 
