@@ -24,6 +24,7 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
     private readonly List<SourceExport> _exports = [];
     private readonly Dictionary<GlobalId, StorageResponse.StatisticsUpdate> _statistics = [];
     private readonly Dictionary<GlobalId, ulong?> _uppers = [];
+    private readonly Dictionary<GlobalId, ulong> _joined = [];
     private Channel<StorageResponse> _responses = Channel.CreateUnbounded<StorageResponse>();
     private PersistClient? _persist;
     private PostgresStorageRuntime? _runtime;
@@ -100,6 +101,8 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
             case StorageResponse.FrontierUpper x:
                 Assert.True(_uppers.GetValueOrDefault(x.Id, 0UL) is { } old && (x.Upper.Time is not { } time || time >= old), "an upper never goes back");
                 _uppers[x.Id] = x.Upper.Time;
+                if (x.Upper.Time is > 0 and { } upper)
+                    _joined.TryAdd(x.Id, upper - 1);
                 break;
         }
 
@@ -125,6 +128,12 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
             await NextAsync();
         return _uppers[SourceId]!.Value - 1;
     }
+
+    /// <summary>
+    /// A time from which on all exports have a history. When storage fails between them, one joins while another is running already, and
+    /// before it joined it reads as it was when it did (see ExportWriter).
+    /// </summary>
+    public ulong AllJoined => _exports.Max(e => _joined[e.Id]);
 
     /// <summary>The rows of an export at a time, as text, sorted.</summary>
     public async Task<List<string>> RowsAsync(SourceExport export, ulong asOf)
