@@ -261,7 +261,8 @@ internal sealed partial class ScalarEmitter
             Body.Add(Expression.Assign(value, source.Value));
             if (length is not null)
                 Body.Add(Expression.Assign(length, source.Length!));
-        });
+        }
+        );
     }
 
     private ScalarValue If(MirScalarExpr.If x)
