@@ -64,9 +64,12 @@ internal sealed partial class Session : ISession
 
     public IReadOnlyList<SimpleStatement> ParseSimple(string sql) => Edge(() =>
     {
+        if (FindText(sql) is { } known)
+            return known;
         var parsed = SqlParser.ParseStatements(sql);
-        return (IReadOnlyList<SimpleStatement>)
-            [.. parsed.Select(p => new ParsedSimpleStatement(p.Statement, p.Sql, p.Offset, parsed.Count == 1))];
+        ParsedSimpleStatement[] statements = [.. parsed.Select(p => new ParsedSimpleStatement(p.Statement, p.Sql, p.Offset, parsed.Count == 1))];
+        KeepText(sql, statements);
+        return (IReadOnlyList<SimpleStatement>)statements;
     });
 
     public async ValueTask<ExecuteResponse> ExecuteSimpleAsync(SimpleStatement statement, CancellationToken cancel)
@@ -78,7 +81,13 @@ internal sealed partial class Session : ISession
                 var running = Run(cancel);
                 EnsureTransaction();
                 CheckNotFailed(parsed.Statement);
+                if (TryExecutePlanned(parsed.Read, [], running) is { } planned)
+                    return await planned;
+                var key = CurrentPlanKey;
                 var plan = Planner.Plan(Catalog(), parsed.Statement, Params.None, parsed.Sql);
+                parsed.Read = PlanToKeep(key, plan);
+                if (parsed.Read is { } read)
+                    return await SelectAsync(read.Plan, read, running);
                 return await ExecutePlanAsync(plan, parsed.Statement, running);
             },
             parsed.Offset);
