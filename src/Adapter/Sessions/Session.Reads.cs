@@ -14,28 +14,40 @@ internal sealed partial class Session
 {
     private async ValueTask<ExecuteResponse> SelectAsync(StatementPlan.Select select, CachedRead? cached, CancellationToken cancel)
     {
-        var (layout, pages) = await WithinStatementTimeoutAsync(limited => ReadAsync(select.Query, select.When, cached, limited), cancel);
+        var (layout, pages) = await WithinStatementTimeoutAsync(
+            static (x, limited) => x.Session.ReadAsync(x.Select.Query, x.Select.When, x.Cached, limited), (Session: this, Select: select, Cached: cached), cancel);
+        _runningIsOver = cancel == _running.Token;
         var rows = new ConstantRows(layout, pages);
         return select.CopyTo is { } format
             ? new ExecuteResponse.CopyOut(select.Query.Desc, rows, FormatOf(format))
             : new ExecuteResponse.Rows(select.Query.Desc, rows, "SELECT");
     }
 
+    private ValueTask<T> WithinStatementTimeoutAsync<T>(Func<CancellationToken, ValueTask<T>> body, CancellationToken cancel) =>
+        WithinStatementTimeoutAsync(static (inner, limited) => inner(limited), body, cancel);
+
     /// <exception cref="TimeoutException">The session's statement_timeout has passed.</exception>
-    private async ValueTask<T> WithinStatementTimeoutAsync<T>(Func<CancellationToken, ValueTask<T>> body, CancellationToken cancel)
+    private async ValueTask<T> WithinStatementTimeoutAsync<TState, T>(Func<TState, CancellationToken, ValueTask<T>> body, TState state, CancellationToken cancel)
     {
         var limit = Settings.StatementTimeout;
         if (limit <= TimeSpan.Zero)
-            return await body(cancel);
-        using var timeout = new CancellationTokenSource(limit, _services.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, timeout.Token);
+            return await body(state, cancel);
+
+        // What a cursor reads is not cancelled with the FETCH, but its time is limited too.
+        using var own = cancel == _running.Token ? null : CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var source = own ?? _running;
+        _clock.Start(source, limit);
         try
         {
-            return await body(either.Token);
+            return await body(state, source.Token);
         }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancel.IsCancellationRequested)
+        catch (OperationCanceledException) when (_clock.HasPassed)
         {
             throw new TimeoutException();
+        }
+        finally
+        {
+            _clock.Stop();
         }
     }
 
@@ -98,12 +110,15 @@ internal sealed partial class Session
     {
         var instance = new InstanceId(cluster.Id.Value);
         var request = new PeekRequest(
-            Guid.NewGuid(), new PeekTarget.Index(default), null, at.Timestamp, Mfp.Identity(plan.ResultColumns.Count), plan.ResultColumns, finishing, Settings.MaxResultBytes);
+            _services.PeekIds.Next(), new PeekTarget.Index(default), null, at.Timestamp, Mfp.Identity(plan.ResultColumns.Count), plan.ResultColumns, finishing, Settings.MaxResultBytes);
         switch (plan)
         {
             case PeekPlan.FastPathIndex x:
                 request = request with { Target = new PeekTarget.Index(x.IndexId), LiteralKeys = x.LiteralKeys, Mfp = x.Mfp };
-                return await PeekAsync(instance, request, HoldAt(x.IndexId, at), cancel);
+
+                // A time that is this read's alone holds nothing but the index: the peek takes that hold over.
+                var hold = at.Holds is [var only] && !ReferenceEquals(at, (_transaction?.Ops as TransactionOps.Reads)?.At) ? only : HoldAt(x.IndexId, at);
+                return await PeekAsync(instance, request, hold, cancel);
             case PeekPlan.FastPathPersist x:
                 var metadata = _services.Storage.Metadata(x.Id) ?? throw Dropped();
                 request = request with { Target = new PeekTarget.Persist(x.Id, metadata), Mfp = x.Mfp };

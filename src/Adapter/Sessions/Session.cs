@@ -23,8 +23,12 @@ internal sealed partial class Session : ISession
     private readonly Guid _id = Guid.NewGuid();
     private TransactionState? _transaction;
 
-    // Replaced for each statement; cancelled from other threads by a cancel request.
+    // What runs now can be cancelled by this; from other threads by a cancel request, or when the connection or the time ends.
     private CancellationTokenSource _running = new();
+    private bool _runningIsOver;
+    private CancellationToken _connection;
+    private CancellationTokenRegistration _connectionEnds;
+    private readonly StatementClock _clock;
 
     public Session(
         AdapterServices services, Ddl ddl, SessionVariables variables, RoleEntry role, uint connectionId, uint secretKey, IEnumerable<ErrorReport> notices, Action<Session> closed)
@@ -37,6 +41,7 @@ internal sealed partial class Session : ISession
         ConnectionId = connectionId;
         SecretKey = secretKey;
         _closed = closed;
+        _clock = new StatementClock(services.Time);
         _notices = new Queue<ErrorReport>(notices);
         _logger = services.Loggers.CreateLogger<Session>();
     }
@@ -95,6 +100,8 @@ internal sealed partial class Session : ISession
 
     public async ValueTask DisposeAsync()
     {
+        await _connectionEnds.DisposeAsync();
+        _clock.Dispose();
         await _running.CancelAsync();
         foreach (var portal in _portals.Values)
             await DisposePortalAsync(portal);
@@ -188,10 +195,21 @@ internal sealed partial class Session : ISession
     }
 
     /// <summary>Makes what follows the running statement, for cancel requests. A result that is read later still belongs to it.</summary>
+    /// <param name="cancel">The connection's end.</param>
     private CancellationToken Run(CancellationToken cancel)
     {
-        var running = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        Volatile.Write(ref _running, running);
-        return running.Token;
+        if (cancel != _connection)
+        {
+            _connectionEnds.Dispose();
+            _connection = cancel;
+            _connectionEnds = cancel.UnsafeRegister(session => ((Session)session!).Cancel(), this);
+        }
+
+        // A read that is over has left nothing behind that could be cancelled: the next statement takes over what it had.
+        if (!_runningIsOver || _running.IsCancellationRequested)
+            Volatile.Write(ref _running, new CancellationTokenSource());
+        _runningIsOver = false;
+        cancel.ThrowIfCancellationRequested();
+        return _running.Token;
     }
 }
