@@ -18,12 +18,15 @@ namespace Materialize.Expr.Kernels;
 /// </remarks>
 public static class KernelCompiler
 {
-    /// <summary>Shapes remembered: as many as a large environment's dataflows have, and little memory.</summary>
-    internal const int ShapesMax = 1024;
+    /// <summary>Tiered kernels remembered: as many shapes as a large environment's dataflows have.</summary>
+    internal const int TieredMax = 1024;
+
+    /// <summary>Compiled ones remembered for others that compile the same; a tiered kernel keeps its own.</summary>
+    internal const int CompiledMax = 128;
 
     private static readonly Lock Gate = new();   // over the two maps, for a lookup at a time
-    private static readonly LruMap<Shape, Lazy<RowKernel>> Compiled = new(ShapesMax);
-    private static readonly LruMap<Shape, TieredKernel> Tiers = new(ShapesMax);
+    private static readonly LruMap<Shape, Lazy<RowKernel>> Compiled = new(CompiledMax);
+    private static readonly LruMap<Shape, TieredKernel> Tiers = new(TieredMax);
 
     private sealed record Shape(
         ValueArray<ValueArray<ColumnType>> Parts,
