@@ -119,6 +119,14 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
         return first;
     }
 
+    /// <summary>Room for <paramref name="rows"/> keyed rows of fixed width, so that they come without growth.</summary>
+    public void Reserve(int rows)
+    {
+        EnsureHashes(rows);
+        Rows.EnsureRows(rows);
+        Keys?.EnsureRows(rows);
+    }
+
     /// <summary>The batch, owned by the caller; null when nothing was added. The builder starts anew.</summary>
     public UpdateBatch<TTime>? Build()
     {
