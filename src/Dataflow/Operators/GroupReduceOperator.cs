@@ -192,23 +192,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : GroupCha
         return done;
     }
 
-    // Directory entries of keys sixteen rows ahead, rows of those eight ahead.
-    protected override void Prefetch(Batch<TTime> delta, Snapshot<TTime> before, int row)
-    {
-        if (!System.Runtime.Intrinsics.X86.Sse.IsSupported || row + 16 >= delta.Count)
-            return;
-        var far = delta.Hashes[row + 16];
-        var near = delta.Hashes[row + 8];
-        foreach (var batch in before.Batches)
-        {
-            var shift = 63 - batch.DirectoryBits;
-            System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Directory + (far >> 1 >> shift));
-            var at = (int)batch.Directory[near >> 1 >> shift];
-            System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Hashes + at);
-            if (batch.Values.IsFixed)
-                System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Values.Data + ((long)at * batch.Values.Shape.Width));
-        }
-    }
+    protected override void Prefetch(Batch<TTime> delta, Snapshot<TTime> before, int row) => GroupReader<TTime>.Prefetch(delta, row, before);
 
     private long Change(Batch<TTime> delta, Snapshot<TTime> before, int from, int to, byte* key, int keyLength, TTime time, bool uniform)
     {

@@ -67,6 +67,16 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
     {
         while (_input.TryTake(out var batch))
         {
+            // Inside loops each time is worked on by itself: batches of different rounds are not mixed.
+            if (!TTime.IsTotal)
+            {
+                for (var w = 0; w < _builders.Length; w++)
+                {
+                    if (!_builders[w].Continues(batch))
+                        _output.SendTo(w, _builders[w].Build());
+                }
+            }
+
             for (var from = 0; from < batch.Count; from += KernelIo.Capacity)
                 Process(batch, from, Math.Min(KernelIo.Capacity, batch.Count - from));
             batch.Release();

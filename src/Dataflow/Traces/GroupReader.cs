@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
 
@@ -34,6 +35,26 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
     private bool _strict;
     private byte* _after;      // values at or before it are passed over; null: none
     private int _afterLength;
+
+    /// <summary>
+    /// Brings into the cache what reading keys of <paramref name="probes"/> after <paramref name="row"/> will need of a snapshot: directory entries of keys sixteen rows ahead, rows of those eight ahead.
+    /// </summary>
+    public static void Prefetch(Batch<TTime> probes, int row, Snapshot<TTime> snapshot)
+    {
+        if (!Sse.IsSupported || row + 16 >= probes.Count)
+            return;
+        var far = probes.Hashes[row + 16];
+        var near = probes.Hashes[row + 8];
+        foreach (var batch in snapshot.Batches)
+        {
+            var shift = 63 - batch.DirectoryBits;
+            Sse.Prefetch0(batch.Directory + (far >> 1 >> shift));
+            var at = (int)batch.Directory[near >> 1 >> shift];
+            Sse.Prefetch0(batch.Hashes + at);
+            if (batch.Values.IsFixed)
+                Sse.Prefetch0(batch.Values.Data + ((long)at * batch.Values.Shape.Width));
+        }
+    }
 
     /// <summary>Begins a key with no sources.</summary>
     public void Start()
