@@ -9,6 +9,7 @@ public class TimeTextTests
     [InlineData("1999-01-08", "1999-01-08")]
     [InlineData("January 8, 1999", "1999-01-08")]
     [InlineData("8-Jan-1999", "1999-01-08")]
+    [InlineData("1999 01-08", "1999-01-08")]
     [InlineData("1999-Jan-08", "1999-01-08")]
     [InlineData("19990108", "1999-01-08")]
     [InlineData("0044-03-15 BC", "0044-03-15 BC")]
