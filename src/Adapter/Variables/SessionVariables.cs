@@ -30,7 +30,7 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
     public bool IsOn(string name) => Get(name) == "on";
 
     public IReadOnlyList<string> SearchPath =>
-        [.. Get("search_path")!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(Unquote)];
+        [.. VariableText.Names(Get("search_path")!)];
 
     public TimeSpan StatementTimeout => VariableText.TryDuration(Get("statement_timeout")!, out var value) ? value : TimeSpan.Zero;
 
@@ -51,7 +51,7 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
     {
         if (VariableTable.Find(name) is not { IsSystem: false } variable)
             return false;
-        _startup[variable] = VariableText.Normalize(variable, [value]);
+        _startup[variable] = VariableText.Normalize(variable, variable.Kind == VariableKind.StringList ? [.. VariableText.Names(value)] : [value]);
         Version++;
         return true;
     }
@@ -129,7 +129,4 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
         if (variable.IsReported && now != before)
             _changes.Enqueue(new KeyValuePair<string, string>(variable.Name, now));
     }
-
-    private static string Unquote(string name) =>
-        name.Length >= 2 && name[0] == '"' && name[^1] == '"' ? name[1..^1].Replace("\"\"", "\"", StringComparison.Ordinal) : name;
 }

@@ -34,7 +34,7 @@ internal static class Constants
         try
         {
             var tail = FieldOf(value.Low);
-            var parsed = IntervalText.Parse(value.Text, tail);
+            var parsed = IntervalText.Parse(value.Text, tail, value is { High: Ast.DateTimeField.Minute, Low: Ast.DateTimeField.Second });
             if (value.High != Ast.DateTimeField.Year || value.Low != Ast.DateTimeField.Second || value.Precision is not null)
                 parsed = IntervalText.Truncate(parsed, tail, value.Precision);
             return new HirScalarExpr.Literal(Datum.FromInterval(parsed), SqlType.Interval.Nullable(false));
