@@ -17,8 +17,8 @@ namespace Materialize.Adapter;
 // Statements sent as text find the plan by the text; prepared ones have it.
 internal sealed partial class Session
 {
-    /// <summary>Texts of single SELECTs remembered.</summary>
-    private const int TextsMax = 256;
+    /// <summary>Texts of single SELECTs remembered: some ten kilobytes each, and sessions are many.</summary>
+    private const int TextsMax = 32;
 
     /// <summary>A longer text is not sent again and again.</summary>
     private const int TextCharsMax = 16 * 1024;
