@@ -27,6 +27,9 @@ internal struct Check
 
     public ulong Sum { get; private set; }
 
+    /// <summary>For results that are not a view.</summary>
+    public void Set(long rows, ulong sum) => (Rows, Sum) = (rows, sum);
+
     public void Add(long count, params ReadOnlySpan<ulong> columns)
     {
         var h = 0UL;
@@ -44,6 +47,9 @@ internal struct Check
 internal sealed record Report(
     double LoadRate, double UpdateRate, double P50, double P99, double Max, long PeakMb, long Rows, ulong Sum, string? Expected, double GcPauses, double LoadCpuRate, double UpdateCpuRate)
 {
+    /// <summary>Milliseconds of <see cref="Micro.Calibration"/> just before.</summary>
+    public double Calibration { get; init; }
+
     public bool IsRight => Expected is null || Expected == $"{Rows} {Sum:x16}";
 
     public override string ToString() =>
