@@ -36,7 +36,7 @@ internal static class BenchmarkTable
         var load = File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
         var result = new StringBuilder();
         result.Append(CultureInfo.InvariantCulture, $"Taken {DateTime.UtcNow:yyyy-MM-dd} on {Environment.ProcessorCount} processors ({Processor()}), .NET {Environment.Version}, system load {load}. ");
-        result.Append(CultureInfo.InvariantCulture, $"Median of {lines.Max(l => l.Reports.Count)} passes in one process; rates in millions a second of the worker's processor time, those by the clock in brackets.\n\n");
+        result.Append(CultureInfo.InvariantCulture, $"Median of {lines.Max(l => l.Reports.Count)} passes, each workload in a process of its own; rates in millions a second of the worker's processor time, those by the clock in brackets.\n\n");
         result.Append("| workload | load rows | round updates | round p50 / p99 / max ms | peak MB | CAL ms | result |\n|---|---|---|---|---|---|---|\n");
         foreach (var line in lines)
         {

@@ -1,9 +1,12 @@
+using System.Diagnostics;
+using System.Text.Json;
 using Materialize.Micro;
 
-// Engine workloads (see README.md): `Micro count 10000000 1000000 1000 200`; `Micro all` runs every size, `Micro main` those at B = 1000, `Micro small` little ones.
-// `passes=3` repeats each in the process (default 1); `table=FILE` writes the medians as a table into that file, between its marks.
+// Engine workloads (see README.md): `Micro count 10000000 1000000 1000 200`; `Micro all` runs every size, `Micro main` (or nothing) those at B = 1000, `Micro small` little ones.
+// `passes=3` repeats each in its process (default 1); `table=FILE` writes the medians as a table into that file, between its marks.
 var passes = 1;
 string? table = null;
+string? reportTo = null;
 var words = new List<string>();
 foreach (var arg in args)
 {
@@ -11,6 +14,8 @@ foreach (var arg in args)
         passes = int.Parse(arg["passes=".Length..]);
     else if (arg.StartsWith("table=", StringComparison.Ordinal))
         table = arg["table=".Length..];
+    else if (arg.StartsWith("report=", StringComparison.Ordinal))
+        reportTo = arg["report=".Length..];
     else
         words.Add(arg);
 }
@@ -20,13 +25,27 @@ string[] runs = words switch
     ["main"] => [.. Catalogue.Main],
     ["all"] => [.. Catalogue.Main, .. Catalogue.OtherSizes],
     ["small"] => [.. Catalogue.Small],
-    [] => throw new ArgumentException("say a workload and its sizes, or all, main, small"),
+    [] => [.. Catalogue.Main],
     _ => [string.Join(' ', words)],
 };
 
 var failed = false;
 var lines = new List<TableLine>();
 foreach (var run in runs)
+{
+    // Each of several in a process of its own, so that its peak memory is its own.
+    var reports = runs.Length > 1 ? RunApart(run) : RunHere(run);
+    failed |= !reports.TrueForAll(r => r.IsRight);
+    lines.Add(new TableLine(run, reports));
+}
+
+if (reportTo is not null)
+    File.WriteAllText(reportTo, JsonSerializer.Serialize(lines[0].Reports));
+if (table is not null)
+    BenchmarkTable.Write(table, lines);
+return failed ? 1 : 0;
+
+List<Report> RunHere(string run)
 {
     var reports = new List<Report>();
     for (var pass = 0; pass < passes; pass++)
@@ -35,13 +54,25 @@ foreach (var run in runs)
         using var workload = Catalogue.Create(run);
         var report = workload.Run() with { Calibration = calibration };
         Console.WriteLine($"{run}: {report} cal={calibration:F1}ms");
-        failed |= !report.IsRight;
         reports.Add(report);
     }
 
-    lines.Add(new TableLine(run, reports));
+    return reports;
 }
 
-if (table is not null)
-    BenchmarkTable.Write(table, lines);
-return failed ? 1 : 0;
+List<Report> RunApart(string run)
+{
+    var file = Path.GetTempFileName();
+    var start = new ProcessStartInfo(Environment.ProcessPath!);
+    foreach (var word in run.Split(' '))
+        start.ArgumentList.Add(word);
+    start.ArgumentList.Add($"passes={passes}");
+    start.ArgumentList.Add($"report={file}");
+    using var child = Process.Start(start)!;
+    child.WaitForExit();
+    if (child.ExitCode is not (0 or 1))
+        throw new InvalidOperationException($"{run} ended with exit code {child.ExitCode}");
+    var reports = JsonSerializer.Deserialize<List<Report>>(File.ReadAllText(file))!;
+    File.Delete(file);
+    return reports;
+}
