@@ -84,7 +84,7 @@ internal sealed record PgbenchRun(int Scale, int Clients, int Seconds, string Ki
         await using var sql = new Sql(await _server.Current.ConnectAsync());
         await sql.DoAsync(
             $"CREATE CONNECTION pg TO POSTGRES (HOST '127.0.0.1', PORT {upstream.Port}, USER 'postgres', DATABASE 'postgres')",
-            "CREATE SOURCE bench FROM POSTGRES CONNECTION pg (PUBLICATION 'mz') FOR ALL TABLES");
+            "CREATE SOURCE bench FROM POSTGRES CONNECTION pg (PUBLICATION 'mz') FOR ALL TABLES WITH (TIMESTAMP INTERVAL '200ms')");
         foreach (var (view, query) in Sums)
             await sql.DoAsync($"CREATE MATERIALIZED VIEW {view} AS {query}");
         await sql.DoAsync(
