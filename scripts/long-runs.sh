@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 source scripts/install.sh
 require_dotnet
 install_packages /usr/lib/x86_64-linux-gnu/libsqlite3.so.0=libsqlite3-0 /usr/lib/postgresql/15/bin/initdb=postgresql-15
+./run.sh --build-only
 dotnet build tests/System.Tests -c Release --nologo -v quiet
-dotnet tests/System.Tests/bin/Release/net10.0/Materialize.System.Tests.dll -noColor -showLiveOutput -explicit only \
+# The programs as users run them.
+MZ_PROGRAMS=artifacts/app dotnet tests/System.Tests/bin/Release/net10.0/Materialize.System.Tests.dll -noColor -showLiveOutput -explicit only \
     -method "Materialize.SystemTests.Durability.KillTests.*${1:-}*"
