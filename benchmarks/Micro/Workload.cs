@@ -56,6 +56,7 @@ internal abstract class Workload : IDisposable
 {
     private readonly WorkerGroup _group = new(1, startThreads: false);
     private DataflowGraph? _graph;
+    private IReadOnlyList<OperatorStatistics>? _printed;
 
     protected Worker Worker => _group.Workers[0];
 
@@ -86,6 +87,7 @@ internal abstract class Workload : IDisposable
         {
         }
 
+        PrintStatistics("load");
         var latencies = new double[Rounds];
         cpuStart = Cpu();
         var rounds = Stopwatch.StartNew();
@@ -112,12 +114,7 @@ internal abstract class Workload : IDisposable
 
     public void Dispose()
     {
-        if (Environment.GetEnvironmentVariable("STATISTICS") is not null && _graph is not null)
-        {
-            foreach (var s in _graph.Statistics())
-                Console.WriteLine($"  {s.Index,3} {s.Name,-28} runs {s.Runs,8} in {s.RowsIn,10} out {s.RowsOut,10} {s.ElapsedTicks * 1000.0 / Stopwatch.Frequency,10:F1} ms");
-        }
-
+        PrintStatistics("rounds");
         Close();
         _graph?.Drop();
 
@@ -137,14 +134,32 @@ internal abstract class Workload : IDisposable
     /// <summary>Lets the operators work while a load is being generated.</summary>
     protected void Breathe() => Worker.Step();
 
+    // What each operator did since the last call.
+    private void PrintStatistics(string phase)
+    {
+        if (!Worker.Accounting || _graph is null)
+            return;
+        var statistics = _graph.Statistics().ToArray();
+        for (var i = 0; i < statistics.Length; i++)
+        {
+            var s = statistics[i];
+            var before = _printed?[i];
+            Console.WriteLine(
+                $"  {phase,-6} {s.Index,3} {s.Name,-28} runs {s.Runs - (before?.Runs ?? 0),8} in {s.RowsIn - (before?.RowsIn ?? 0),10} out {s.RowsOut - (before?.RowsOut ?? 0),10} "
+                + $"{(s.ElapsedTicks - (before?.ElapsedTicks ?? 0)) * 1000.0 / Stopwatch.Frequency,10:F1} ms");
+        }
+
+        _printed = statistics;
+    }
+
     private void Complete(ulong time)
     {
         while (!Probe.HasPassed(time))
             Worker.Step();
     }
 
-    // Of all threads: the compiler's included. On a busy machine it says more than the clock.
-    private static double Cpu() => Environment.CpuUsage.TotalTime.TotalSeconds;
+    // Of the worker's thread. On a busy machine it says more than the clock.
+    private static double Cpu() => ThreadTime.Seconds();
 
     private static long PeakMb()
     {
@@ -156,6 +171,22 @@ internal abstract class Workload : IDisposable
 
         return 0;
     }
+}
+
+/// <summary>Processor time of the calling thread.</summary>
+internal static partial class ThreadTime
+{
+    public static double Seconds()
+    {
+        const int threadProcessorTime = 3;
+        _ = clock_gettime(threadProcessorTime, out var time);
+        return time.Seconds + (time.Nanoseconds * 1e-9);
+    }
+
+    [System.Runtime.InteropServices.LibraryImport("libc")]
+    private static partial int clock_gettime(int clock, out TimeSpec time);
+
+    private record struct TimeSpec(long Seconds, long Nanoseconds);
 }
 
 /// <summary>How fast this machine is just now: what figures are scaled by.</summary>

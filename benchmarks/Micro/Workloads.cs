@@ -354,7 +354,7 @@ internal sealed unsafe class BidsWorkload(long[] sizes) : SharedWorkload("bids",
         var a = auctions.Arrange("auctions", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
         var b = bids.Arrange("bids", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
         var live = a.Join("live", b, Live, new RowShape(24)).Ok; // (id, category, price)
-        var best = live.TopK("best", ByPrice, new RowShape(16), new RowShape(8), new RowShape(16), limit: 1).Ok; // (category, price)
+        var best = live.TopK("best", ByPrice, new RowShape(16), new RowShape(8), RowShape.Empty, limit: 1, finish: Best, shape: new RowShape(16)).Ok; // (category, price)
         var sums = best.ReduceAccumulable("by category", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8), 16, Sum, Finish, new RowShape(24)).Ok;
         sums.ForEach("view", batch =>
         {
@@ -436,20 +436,32 @@ internal sealed unsafe class BidsWorkload(long[] sizes) : SharedWorkload("bids",
         io.Emitted = n;
     }
 
-    // Group: (id, category); order: price descending; row: (category, price).
+    // Group: (id, category); order: price descending; nothing else.
     private static void ByPrice(KernelIo io)
     {
         var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
         var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
-        var rows = (ulong*)io.Outputs[2].AppendFixed(io.Count);
+        io.Outputs[2].AppendFixed(io.Count);
         for (var i = 0; i < io.Count; i++)
         {
             var row = (ulong*)io.Parts[0][i];
             keys[2 * i] = row[0];
             keys[(2 * i) + 1] = row[1];
             sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(~row[2]);
-            rows[2 * i] = row[1];
-            rows[(2 * i) + 1] = row[2];
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    // (category, price) from the group's key and the sort key.
+    private static void Best(KernelIo io)
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            rows[2 * i] = ((ulong*)io.Parts[0][i])[1];
+            rows[(2 * i) + 1] = ~System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[1][i]);
             io.Selected[i] = i;
         }
 

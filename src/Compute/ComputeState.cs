@@ -53,7 +53,7 @@ public sealed partial class ComputeState : IAsyncDisposable
     {
         if (await connection.ReceiveAsync(cancel) is not ComputeCommand.Hello)
             return;
-        var session = new ResponseSession();
+        var session = new ResponseSession(connection.TrySend);
         var sending = SendAsync(session, connection, cancel);
         try
         {
@@ -113,7 +113,10 @@ public sealed partial class ComputeState : IAsyncDisposable
             while (await session.Responses.WaitToReadAsync(cancel))
             {
                 while (session.Responses.TryRead(out var response))
+                {
                     await connection.SendAsync(response, cancel);
+                    session.Sent();
+                }
             }
         }
         catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)

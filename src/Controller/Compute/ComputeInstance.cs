@@ -136,7 +136,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             if (!_exports.Remove(export, out var dataflow))
                 return;
             foreach (var replica in _replicas.Values)
-                replica.SendToConnected([new ComputeCommand.AllowCompaction(export, null)]);
+                replica.SendToConnected(new ComputeCommand.AllowCompaction(export, null));
             dataflow.Live.Remove(export);
             if (dataflow.Live.Count == 0)
             {
@@ -159,12 +159,13 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         {
             _peeks.Add(request.Uuid, peek);
             foreach (var replica in _replicas.Values)
-                replica.SendToConnected([new ComputeCommand.Peek(request)]);
+                replica.SendToConnected(new ComputeCommand.Peek(request));
         }
 
         try
         {
-            return await peek.Done.Task.WaitAsync(cancel);
+            await using var cancelled = cancel.UnsafeRegister(static (waiting, token) => ((PendingPeek)waiting!).Done.TrySetCanceled(token), peek);
+            return await peek.Done.Task;
         }
         finally
         {
@@ -173,7 +174,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
                 if (_peeks.Remove(request.Uuid))
                 {
                     foreach (var replica in _replicas.Values)
-                        replica.SendToConnected([new ComputeCommand.CancelPeek(request.Uuid)]);
+                        replica.SendToConnected(new ComputeCommand.CancelPeek(request.Uuid));
                 }
             }
         }
@@ -194,7 +195,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             if (!_exports.TryGetValue(export, out dataflow) || !dataflow.IsIndex(export))
                 return;
             foreach (var replica in _replicas.Values)
-                replica.SendToConnected([new ComputeCommand.AllowCompaction(export, since.Time)]);
+                replica.SendToConnected(new ComputeCommand.AllowCompaction(export, since.Time));
         }
 
         Downgrade(dataflow);
@@ -304,14 +305,14 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             // Answers to cancelled peeks, and of slower replicas, are expected.
             if (!_peeks.TryGetValue(response.Uuid, out peek))
                 return;
-            answer = peek.Add(replica.Name, process.Index, replica.Processes.Count, response.Result);
+            answer = peek.Add(replica.Name, process.Index, replica.Processes.Length, response.Result);
             if (answer is null)
                 return;
             _peeks.Remove(response.Uuid);
             foreach (var other in _replicas.Values)
             {
                 if (other != replica)
-                    other.SendToConnected([new ComputeCommand.CancelPeek(response.Uuid)]);
+                    other.SendToConnected(new ComputeCommand.CancelPeek(response.Uuid));
             }
         }
 
@@ -326,7 +327,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             if (!_exports.TryGetValue(response.Id, out dataflow) || dataflow.Subscribe is not { } receiver || dataflow.SubscribeDone)
                 return;
             // Under the lock, so that batches of two replicas cannot cross; the receiver only queues.
-            foreach (var batch in dataflow.Merge.Add(replica.Name, process.Index, replica.Processes.Count, response.Batch))
+            foreach (var batch in dataflow.Merge.Add(replica.Name, process.Index, replica.Processes.Length, response.Batch))
             {
                 receiver.Receive(batch);
                 dataflow.SubscribeFrontier = Frontier.Of(batch.Upper);

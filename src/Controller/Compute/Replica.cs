@@ -26,7 +26,7 @@ internal sealed class Replica(string name, int processes, Action<ReplicaStatus> 
 {
     public string Name { get; } = name;
 
-    public IReadOnlyList<ReplicaProcess> Processes { get; } = [.. Enumerable.Range(0, processes).Select(i => new ReplicaProcess(i))];
+    public ReplicaProcess[] Processes { get; } = [.. Enumerable.Range(0, processes).Select(i => new ReplicaProcess(i))];
 
     public CancellationTokenSource Stop { get; } = new();
 
@@ -45,13 +45,16 @@ internal sealed class Replica(string name, int processes, Action<ReplicaStatus> 
         return upper;
     }
 
+    public void SendToConnected(ComputeCommand command)
+    {
+        foreach (var process in Processes)
+            process.Link?.Send(command);
+    }
+
     public void SendToConnected(IEnumerable<ComputeCommand> commands)
     {
         foreach (var command in commands)
-        {
-            foreach (var process in Processes)
-                process.Link?.Send(command);
-        }
+            SendToConnected(command);
     }
 
     public async ValueTask DisposeAsync()

@@ -92,6 +92,16 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         return (byte*)scratch;
     }
 
+    /// <summary>The numbers of all records.</summary>
+    public IEnumerable<int> Numbers()
+    {
+        for (var number = 0; number < _records; number++)
+        {
+            if (Mark(number) != -1)
+                yield return number;
+        }
+    }
+
     /// <summary>Brings the index slots of hashes that will soon be looked up into the cache.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash)
@@ -224,6 +234,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         _arena.Clear();
     }
 
+    // Not by the top bits: keys that come in hash order would crowd one part of an index that is yet to grow.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ulong Home(ulong hash) => hash & ((1UL << _indexBits) - 1);
 

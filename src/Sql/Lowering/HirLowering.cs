@@ -272,9 +272,7 @@ public sealed partial class HirLowering
         HirScalarExpr.If x when place.Subqueries.TryGetValue(x, out var column) => new MirScalarExpr.Column(column),
         HirScalarExpr.If x => new MirScalarExpr.If(Scalar(x.Condition, place), Scalar(x.Then, place), Scalar(x.Else, place)),
         HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed => new MirScalarExpr.Column(place.Subqueries[scalar]),
-
-        // Only while a statement is described, and nothing will run: binding has replaced them otherwise.
-        HirScalarExpr.Parameter x => MirScalarExpr.Null(x.ParameterType),
+        HirScalarExpr.Parameter x => new MirScalarExpr.Parameter(x.Number, x.ParameterType),
         _ => throw new UnreachableException(scalar.GetType().Name),
     };
 
