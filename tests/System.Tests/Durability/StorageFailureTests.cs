@@ -70,7 +70,7 @@ public sealed class StorageFailureTests
         }
 
         await using var second = await EnvironmentProcess.StartAsync(directory.Path);
-        await using var again = new Sql(await second.ConnectAsync("Command Timeout=30;Include Error Detail=true;"));
+        await using var again = new Sql(await second.ConnectAsync("Include Error Detail=true;"));
         foreach (var query in (string[])["SELECT sum(length(b)) FROM t", "SELECT b FROM t WHERE a = 7", "SELECT n FROM m", "SELECT count(*) FROM t"])
         {
             var lost = await again.FailsAsync(query);
