@@ -1,4 +1,4 @@
-// One reader task for each import of a dataflow, on the thread pool; workers never wait for it. It deals pieces of some thousand
+// One reader task for each import of a dataflow, at one process of the replica, on the thread pool; workers never wait for it. It deals pieces of some thousand
 // updates to the workers in turn, so that a snapshot hydrates on all of them at once. A piece in flight costs a credit, which the
 // worker gives back when it has fed it: a slow worker slows the reading down instead of filling memory. Frontiers go to every
 // worker, behind the pieces, by the worker's own queue.
@@ -32,6 +32,7 @@ internal sealed partial class PersistSource
     private readonly Action<Exception> _failed;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly bool _reads;
     private int _attached;
     private int _next;
 
@@ -39,10 +40,20 @@ internal sealed partial class PersistSource
     private ulong _complete;
 
     /// <param name="workers">Workers of this process.</param>
+    /// <param name="reads">False: another process of the replica reads this import, and this one's inputs are closed from the start.</param>
     /// <param name="failed">Told when storage fails for good: the replica cannot go on.</param>
     public PersistSource(
-        ShardReaders readers, SourceImport import, ulong asOf, ulong? until, int workers, Action<Exception> failed, TimeProvider time, ILogger logger)
+        ShardReaders readers,
+        SourceImport import,
+        ulong asOf,
+        ulong? until,
+        int workers,
+        bool reads,
+        Action<Exception> failed,
+        TimeProvider time,
+        ILogger logger)
     {
+        _reads = reads;
         _readers = readers;
         _import = import;
         _asOf = asOf;
@@ -58,6 +69,12 @@ internal sealed partial class PersistSource
     /// <summary>A worker has built its input. When all have, reading begins.</summary>
     public void Attach(int localIndex, Worker worker, SourceInput input)
     {
+        if (!_reads)
+        {
+            input.AdvanceTo(null);
+            return;
+        }
+
         _workers[localIndex] = (worker, input);
         if (Interlocked.Increment(ref _attached) == _workers.Length)
             _ = Task.Run(RunAsync);

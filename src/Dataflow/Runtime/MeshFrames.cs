@@ -16,6 +16,12 @@ internal enum FrameKind : byte
 
     /// <summary>worker (4), bytes (8): that worker's data was taken from an inbox.</summary>
     Credit = 3,
+
+    /// <summary>Bytes for the process, not for a worker.</summary>
+    Control = 4,
+
+    /// <summary>Nothing: the sender is alive.</summary>
+    KeepAlive = 5,
 }
 
 internal static class MeshFrames
@@ -109,6 +115,15 @@ internal static class MeshFrames
         BinaryPrimitives.WriteInt64LittleEndian(frame.AsSpan(HeaderBytes + 4), bytes);
         return frame;
     }
+
+    public static byte[] Control(ReadOnlySpan<byte> message)
+    {
+        var frame = Begin(FrameKind.Control, message.Length);
+        message.CopyTo(frame.AsSpan(HeaderBytes));
+        return frame;
+    }
+
+    public static byte[] KeepAlive { get; } = Begin(FrameKind.KeepAlive, 0);
 
     private static byte[] Begin(FrameKind kind, int bodyBytes)
     {

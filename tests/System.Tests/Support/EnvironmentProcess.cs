@@ -96,10 +96,17 @@ internal sealed partial class EnvironmentProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>The processes of a cluster that has one replica, as last announced; in their order.</summary>
+    public IReadOnlyList<int> ProcessesOf(string cluster) =>
+        [.. _clusterds.Where(c => c.Key.StartsWith($"{cluster}.", StringComparison.Ordinal)).OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => c.Value)];
+
     /// <summary>kill -9 of each clusterd of a user cluster.</summary>
-    public void KillClusterds()
+    public void KillClusterds() => Kill(Clusterds);
+
+    /// <summary>kill -9 of clusterds.</summary>
+    public static void Kill(params IEnumerable<int> clusterds)
     {
-        foreach (var id in Clusterds)
+        foreach (var id in clusterds)
         {
             try
             {
@@ -158,6 +165,6 @@ internal sealed partial class EnvironmentProcess : IAsyncDisposable
 
     private static int PortOf(string line) => int.Parse(line.AsSpan(line.LastIndexOf(':') + 1), CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"clusterd (\S+) process \d+ started, pid (\d+)")]
+    [GeneratedRegex(@"clusterd (\S+ process \d+) started, pid (\d+)")]
     private static partial Regex ClusterdStarted();
 }
