@@ -9,7 +9,7 @@ namespace Materialize.Dataflow.Tests;
 /// </summary>
 public sealed unsafe class RandomDataflowTests
 {
-    private const int SeedsUsually = 1500;
+    private const int SeedsUsually = 2000;
 
     [Fact]
     public void Random_dataflows_equal_their_definitions_at_every_time()

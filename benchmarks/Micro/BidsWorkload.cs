@@ -1,0 +1,289 @@
+using Materialize.Core.Rows;
+using Materialize.Dataflow;
+
+namespace Materialize.Micro;
+
+/// <summary>bids A N B R: the average-price query of an auction site, in sums and counts.</summary>
+/// <remarks>With <paramref name="text"/>, auctions are known by texts: keys of variable width.</remarks>
+internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : SharedWorkload("bids", sizes)
+{
+    private readonly Dictionary<(ulong, ulong, ulong), long> _view = [];
+    private InputHandle<Time> _auctions = null!;
+    private InputHandle<Time> _bids = null!;
+    private Rng _rng = new(43);
+    private ulong _next;
+
+    protected override long LoadRows => Sizes[0] + Sizes[1];
+
+    protected override int Rounds => (int)Sizes[3];
+
+    protected override long UpdatesPerRound => Sizes[2];
+
+    protected override void Build(Scope<Time> scope)
+    {
+        if (text)
+        {
+            BuildText(scope);
+            return;
+        }
+
+        (_auctions, var auctions) = scope.NewInput("auctions", new RowShape(24), 0); // id, category, expires
+        (_bids, var bids) = scope.NewInput("bids", new RowShape(24), 0);             // auction, price, time
+        var a = auctions.Arrange("auctions", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
+        var b = bids.Arrange("bids", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
+        var live = a.Join("live", b, Live, new RowShape(24)).Ok; // (id, category, price)
+        var best = live.TopK("best", ByPrice, new RowShape(16), new RowShape(8), RowShape.Empty, limit: 1, finish: Best, shape: new RowShape(16)).Ok; // (category, price)
+        var sums = best.ReduceAccumulable("by category", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8), 16, Sum, Finish, new RowShape(24)).Ok;
+        View(sums);
+    }
+
+    private void BuildText(Scope<Time> scope)
+    {
+        (_auctions, var auctions) = scope.NewInput("auctions", RowShape.Variable, 0); // id, then category, expires
+        (_bids, var bids) = scope.NewInput("bids", RowShape.Variable, 0);             // auction, then price, time
+        var a = auctions.Arrange("auctions", SplitText, RowShape.Variable, new RowShape(16)).Arranged;
+        var b = bids.Arrange("bids", SplitText, RowShape.Variable, new RowShape(16)).Arranged;
+        var live = a.Join("live", b, LiveText, RowShape.Variable).Ok; // id, then category, price
+        var best = live.TopK("best", ByPriceText, RowShape.Variable, new RowShape(8), RowShape.Empty, limit: 1, finish: BestText, shape: new RowShape(16)).Ok;
+        View(best.ReduceAccumulable("by category", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8), 16, Sum, Finish, new RowShape(24)).Ok);
+    }
+
+    private void View(Stream<Time> sums)
+    {
+        sums.ForEach("view", batch =>
+        {
+            for (var i = 0; i < batch.Count; i++)
+            {
+                var row = (ulong*)batch.RowAddress(i);
+                var key = (row[0], row[1], row[2]);
+                _view.TryGetValue(key, out var count);
+                if (count + batch.DiffAt(i) == 0)
+                    _view.Remove(key);
+                else
+                    _view[key] = count + batch.DiffAt(i);
+            }
+        });
+        Probe = sums.Probe();
+    }
+
+    protected override void Load()
+    {
+        var rng = new Rng(42);
+        for (var id = 0UL; id < (ulong)Sizes[0]; id++)
+        {
+            rng.Below(((ulong)Sizes[0] / 4) + 1);
+            var category = rng.Below(20);
+            SendRow(_auctions, 0, id, category, rng.Below(2 * (ulong)Sizes[1]));
+            if ((id & 65535) == 65535)
+                Breathe();
+        }
+
+        for (var i = 0L; i < Sizes[1]; i++)
+        {
+            Bid(0);
+            if ((i & 65535) == 65535)
+                Breathe();
+        }
+
+        Advance(1);
+    }
+
+    protected override void Round(ulong time)
+    {
+        for (var i = 0L; i < Sizes[2]; i++)
+            Bid(time);
+        Advance(time + 1);
+    }
+
+    protected override Check Final()
+    {
+        var check = default(Check);
+        foreach (var ((category, sum, count), copies) in _view)
+            check.Add(copies, category, sum, count);
+        return check;
+    }
+
+    protected override void Close()
+    {
+        _auctions.Dispose();
+        _bids.Dispose();
+    }
+
+    private static void Live(KernelIo io)
+    {
+        var n = 0;
+        var rows = io.Outputs[0];
+        for (var i = 0; i < io.Count; i++)
+        {
+            var auction = (ulong*)io.Parts[1][i];
+            var bid = (ulong*)io.Parts[2][i];
+            if (bid[1] > auction[1])
+                continue;
+            var row = (ulong*)rows.Reserve(24);
+            row[0] = *(ulong*)io.Parts[0][i];
+            row[1] = auction[0];
+            row[2] = bid[0];
+            rows.Commit(24);
+            io.Selected[n++] = i;
+        }
+
+        io.Emitted = n;
+    }
+
+    // Group: (id, category); order: price descending; nothing else.
+    private static void ByPrice(KernelIo io)
+    {
+        var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
+        io.Outputs[2].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var row = (ulong*)io.Parts[0][i];
+            keys[2 * i] = row[0];
+            keys[(2 * i) + 1] = row[1];
+            sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(~row[2]);
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    // (category, price) from the group's key and the sort key.
+    private static void Best(KernelIo io)
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            rows[2 * i] = ((ulong*)io.Parts[0][i])[1];
+            rows[(2 * i) + 1] = ~System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private static void Sum(nint* keys, nint* values, long* diffs, nint* accumulators, int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var accumulator = (long*)accumulators[i];
+            accumulator[0] += diffs[i];
+            accumulator[1] += diffs[i] * *(long*)values[i];
+        }
+    }
+
+    private static void Finish(KernelIo io)
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var accumulator = (ulong*)io.Parts[1][i];
+            rows[3 * i] = *(ulong*)io.Parts[0][i];
+            rows[(3 * i) + 1] = accumulator[1];
+            rows[(3 * i) + 2] = accumulator[0];
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private void SendRow(InputHandle<Time> input, ulong time, ulong id, ulong a, ulong b)
+    {
+        if (!text)
+        {
+            Send(input, time, id, a, b);
+            return;
+        }
+
+        AppendText(input.Rows, id, a, b);
+        input.Commit(time, 1);
+    }
+
+    private static void AppendText(RowWriter rows, ulong id, ulong a, ulong b)
+    {
+        var row = rows.Reserve(TextRow.Bytes(1) + 16);
+        *(ushort*)row = (ushort)TextRow.Bytes(1);
+        TextRow.Write(row, 1, 0, id);
+        *(ulong*)(row + TextRow.Bytes(1)) = a;
+        *(ulong*)(row + TextRow.Bytes(1) + 8) = b;
+        rows.Commit(TextRow.Bytes(1) + 16);
+    }
+
+    private static void SplitText(KernelIo io)
+    {
+        var values = (ulong*)io.Outputs[1].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var row = (byte*)io.Parts[0][i];
+            io.Outputs[0].Append(row, TextRow.Bytes(1));
+            *values++ = *(ulong*)(row + TextRow.Bytes(1));
+            *values++ = *(ulong*)(row + TextRow.Bytes(1) + 8);
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private static void LiveText(KernelIo io)
+    {
+        var n = 0;
+        var bytes = TextRow.Bytes(1);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var auction = (ulong*)io.Parts[1][i];
+            var bid = (ulong*)io.Parts[2][i];
+            if (bid[1] > auction[1])
+                continue;
+            var row = io.Outputs[0].Reserve(bytes + 16);
+            System.Runtime.CompilerServices.Unsafe.CopyBlockUnaligned(row, (byte*)io.Parts[0][i], (uint)bytes);
+            *(ulong*)(row + bytes) = auction[0];
+            *(ulong*)(row + bytes + 8) = bid[0];
+            io.Outputs[0].Commit(bytes + 16);
+            io.Selected[n++] = i;
+        }
+
+        io.Emitted = n;
+    }
+
+    // Group: id, then category.
+    private static void ByPriceText(KernelIo io)
+    {
+        var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
+        io.Outputs[2].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var row = (byte*)io.Parts[0][i];
+            io.Outputs[0].Append(row, TextRow.Bytes(1) + 8);
+            sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(~*(ulong*)(row + TextRow.Bytes(1) + 8));
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private static void BestText(KernelIo io)
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            rows[2 * i] = *(ulong*)(io.Parts[0][i] + TextRow.Bytes(1));
+            rows[(2 * i) + 1] = ~System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private void Bid(ulong time)
+    {
+        var auction = _rng.Below((ulong)Sizes[0]);
+        _rng.Below(100_000);
+        SendRow(_bids, time, auction, 100 + _rng.Below(1_000_000), _next++);
+    }
+
+    private void Advance(ulong time)
+    {
+        _auctions.AdvanceTo(time);
+        _bids.AdvanceTo(time);
+    }
+}
