@@ -154,7 +154,7 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
         for (var i = 0; i < io.Count; i++)
         {
             rows[2 * i] = *(ulong*)io.Parts[0][i];
-            rows[(2 * i) + 1] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[1][i]);
+            rows[(2 * i) + 1] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
             io.Selected[i] = i;
         }
 

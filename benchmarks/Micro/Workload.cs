@@ -27,6 +27,9 @@ internal struct Check
 
     public ulong Sum { get; private set; }
 
+    /// <summary>For results that are not a view.</summary>
+    public void Set(long rows, ulong sum) => (Rows, Sum) = (rows, sum);
+
     public void Add(long count, params ReadOnlySpan<ulong> columns)
     {
         var h = 0UL;
@@ -44,6 +47,9 @@ internal struct Check
 internal sealed record Report(
     double LoadRate, double UpdateRate, double P50, double P99, double Max, long PeakMb, long Rows, ulong Sum, string? Expected, double GcPauses, double LoadCpuRate, double UpdateCpuRate)
 {
+    /// <summary>Milliseconds of <see cref="Micro.Calibration"/> just before.</summary>
+    public double Calibration { get; init; }
+
     public bool IsRight => Expected is null || Expected == $"{Rows} {Sum:x16}";
 
     public override string ToString() =>
@@ -192,7 +198,7 @@ internal static partial class ThreadTime
 /// <summary>How fast this machine is just now: what figures are scaled by.</summary>
 internal static unsafe class Calibration
 {
-    /// <summary>Milliseconds to sort 1 M (hash, index) pairs in windows of 16 k by a counting pass and to touch 64 MiB of fresh pages.</summary>
+    /// <summary>Milliseconds of processor time to sort 1 M (hash, index) pairs in windows of 16 k by a counting pass and to touch 64 MiB of fresh pages.</summary>
     public static double Run()
     {
         const int rows = 1 << 20, window = 1 << 14;
@@ -202,7 +208,7 @@ internal static unsafe class Calibration
             hashes[i] = rng.Next();
         var entries = new (ulong, int)[window];
         var buckets = new int[window * 2];
-        var start = Stopwatch.GetTimestamp();
+        var start = ThreadTime.Seconds();
         for (var w = 0; w < rows; w += window)
         {
             Array.Clear(buckets);
@@ -220,6 +226,6 @@ internal static unsafe class Calibration
         for (nuint p = 0; p < bytes; p += 4096)
             pages[p] = 1;
         System.Runtime.InteropServices.NativeMemory.Free(pages);
-        return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        return (ThreadTime.Seconds() - start) * 1000;
     }
 }

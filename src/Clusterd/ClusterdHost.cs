@@ -17,6 +17,9 @@ public sealed record ClusterdOptions
 
     public required int Workers { get; init; }
 
+    /// <inheritdoc cref="ComputeOptions.Mesh"/>
+    public ReplicaMesh? Mesh { get; init; }
+
     /// <summary>Not owned.</summary>
     public required PersistClient Persist { get; init; }
 
@@ -52,6 +55,7 @@ public sealed class ClusterdHost : IAsyncDisposable
         _compute = new ComputeState(new ComputeOptions
         {
             Workers = options.Workers,
+            Mesh = options.Mesh,
             Persist = options.Persist,
             Time = options.Time,
             Logs = options.Logs,

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using Materialize.Protocol;
 
@@ -8,6 +10,7 @@ namespace Materialize.Clusterd;
 internal sealed record CommandLine
 {
     private const string Prefix = "CLUSTERD_";
+    private const int MeshPort = 2102;
 
     public required TransportAddress StorageAddress { get; init; }
 
@@ -20,8 +23,8 @@ internal sealed record CommandLine
 
     public required int Workers { get; init; }
 
-    /// <summary>One mesh address for each process of the replica.</summary>
-    public required IReadOnlyList<string> MeshAddresses { get; init; }
+    /// <summary>Where each process of the replica listens for the others; one or none: there are no others.</summary>
+    public required IReadOnlyList<EndPoint> MeshAddresses { get; init; }
 
     public required string BlobUrl { get; init; }
 
@@ -62,15 +65,19 @@ internal sealed record CommandLine
             ? value
             : environment(Prefix + name.ToUpperInvariant().Replace('-', '_'));
 
-        var timely = Get("compute-timely-config") is { } json ? TimelyConfig.Parse(json) : new TimelyConfig(1, []);
+        var timely = Get("compute-timely-config") is { } json ? TimelyConfig.Parse(json) : new TimelyConfig(1, 0, []);
+        string[] mesh = Get("mesh-addresses") is { } list ? list.Split(',', StringSplitOptions.RemoveEmptyEntries) : [.. timely.Addresses];
+        var process = Number("process", Get("process") ?? timely.Process.ToString(CultureInfo.InvariantCulture), 0);
+        if (process >= Math.Max(1, mesh.Length))
+            throw new UsageException($"--process: there is no process {process} among {Math.Max(1, mesh.Length)}");
         return new CommandLine
         {
             StorageAddress = Address("storage-controller-listen-addr", Get("storage-controller-listen-addr") ?? "127.0.0.1:2100"),
             ComputeAddress = Address("compute-controller-listen-addr", Get("compute-controller-listen-addr") ?? "127.0.0.1:2101"),
             HttpAddress = Address("internal-http-listen-addr", Get("internal-http-listen-addr") ?? "127.0.0.1:6878"),
-            Process = Number("process", Get("process") ?? "0", 0),
+            Process = process,
             Workers = Get("workers") is { } workers ? Number("workers", workers, 1) : timely.Workers,
-            MeshAddresses = Get("mesh-addresses") is { } mesh ? mesh.Split(',', StringSplitOptions.RemoveEmptyEntries) : timely.Addresses,
+            MeshAddresses = [.. mesh.Select(MeshAddress)],
             BlobUrl = Get("persist-blob-url") ?? throw new UsageException("--persist-blob-url is required"),
             ConsensusUrl = Get("persist-consensus-url") ?? throw new UsageException("--persist-consensus-url is required"),
             PubsubUrl = Get("persist-pubsub-url") ?? "",
@@ -94,13 +101,28 @@ internal sealed record CommandLine
     private static TransportAddress Address(string flag, string text) =>
         TransportAddress.TryParse(text, out var address) ? address! : throw new UsageException($"--{flag}: \"{text}\" is neither host:port nor unix:path");
 
+    /// <summary>host:port, host (the usual port), or unix:path.</summary>
+    private static EndPoint MeshAddress(string text)
+    {
+        if (!TransportAddress.TryParse(text, out var address))
+            address = new TransportAddress.Tcp(text, MeshPort);
+        return address switch
+        {
+            TransportAddress.Unix unix => new UnixDomainSocketEndPoint(unix.Path),
+            TransportAddress.Tcp tcp when IPAddress.TryParse(tcp.Host, out var ip) => new IPEndPoint(ip, tcp.Port),
+            TransportAddress.Tcp { Host: "localhost" } tcp => new IPEndPoint(IPAddress.Loopback, tcp.Port),
+            TransportAddress.Tcp tcp => new DnsEndPoint(tcp.Host, tcp.Port),
+            _ => throw new UsageException($"--mesh-addresses: \"{text}\" is no address"),
+        };
+    }
+
     private static int Number(string flag, string text, int min) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= min
             ? number
             : throw new UsageException($"--{flag}: \"{text}\" is not a number of at least {min}");
 
     /// <summary>What of <c>--compute-timely-config</c> concerns us.</summary>
-    private sealed record TimelyConfig(int Workers, IReadOnlyList<string> Addresses)
+    private sealed record TimelyConfig(int Workers, int Process, IReadOnlyList<string> Addresses)
     {
         public static TimelyConfig Parse(string json)
         {
@@ -110,6 +132,7 @@ internal sealed record CommandLine
                 var root = document.RootElement;
                 return new TimelyConfig(
                     root.TryGetProperty("workers", out var workers) ? Math.Max(1, workers.GetInt32()) : 1,
+                    root.TryGetProperty("process", out var process) ? Math.Max(0, process.GetInt32()) : 0,
                     root.TryGetProperty("addresses", out var addresses) ? [.. addresses.EnumerateArray().Select(a => a.GetString()!)] : []);
             }
             catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)

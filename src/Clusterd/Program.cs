@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Materialize.Clusterd;
+using Materialize.Compute;
 using Materialize.Protocol;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -8,8 +9,6 @@ CommandLine options;
 try
 {
     options = CommandLine.Parse(args, Environment.GetEnvironmentVariable);
-    if (options.MeshAddresses.Count > 1)
-        throw new UsageException("replicas of several processes are not supported: name one mesh address");
 }
 catch (UsageException e)
 {
@@ -35,6 +34,7 @@ try
             ComputeAddress = options.ComputeAddress,
             StorageAddress = options.StorageAddress,
             Workers = options.Workers,
+            Mesh = options.MeshAddresses.Count > 1 ? new ReplicaMesh(options.Host, options.Process, options.MeshAddresses) : null,
             Persist = persist.Client,
             Host = options.Host,
             Time = TimeProvider.System,

@@ -1,3 +1,4 @@
+using System.Net;
 using Materialize.Persist;
 using Microsoft.Extensions.Logging;
 
@@ -8,6 +9,9 @@ public sealed record ComputeOptions
 {
     /// <summary>Worker threads of this process, at least one.</summary>
     public required int Workers { get; init; }
+
+    /// <summary>The replica's other processes; null: there are none.</summary>
+    public ReplicaMesh? Mesh { get; init; }
 
     /// <summary>Not owned.</summary>
     public required PersistClient Persist { get; init; }
@@ -22,3 +26,9 @@ public sealed record ComputeOptions
     /// </summary>
     public required Action<Exception> Fatal { get; init; }
 }
+
+/// <summary>A replica of several processes, and which of them this one is.</summary>
+/// <param name="Replica">A name that all its processes have, and no other replica's.</param>
+/// <param name="Process">From 0. Process 0 is the one that takes commands.</param>
+/// <param name="Addresses">Where each process listens for those with a higher number.</param>
+public sealed record ReplicaMesh(string Replica, int Process, IReadOnlyList<EndPoint> Addresses);

@@ -15,114 +15,47 @@ namespace Materialize.Compute;
 /// time; dataflows outlive connections, and a controller that comes back finds those that it still wants (reconciliation).
 /// </summary>
 /// <remarks>
-/// Commands are handled by the session's task, one after the other, and posted to all workers in that order. Fields are touched by that
-/// task only; sessions follow one another.
+/// Commands are handled by one task after the other (the session's, or in a replica of several processes, at all but the first of them, the
+/// one that follows the first), and posted to all workers in that order. Fields are touched by that task only.
 /// </remarks>
 public sealed partial class ComputeState : IAsyncDisposable
 {
     private readonly ComputeOptions _options;
     private readonly ShardReaders _readers;
-    private readonly WorkerGroup _group;
-    private readonly ComputeWorker[] _workers;
-    private readonly Thread[] _threads;
-    private readonly CancellationTokenSource _stop = new();
     private readonly ILogger _logger;
     private readonly Dictionary<GlobalId, InstalledDataflow> _installed = [];
     private readonly Dictionary<Guid, (PeekJob Job, CancellationTokenSource? Stop)> _peeks = [];
+    private WorkerThreads? _workers;
     private InstanceConfig? _config;
     private int _fatal;
+    private volatile bool _disposing;
 
-    /// <summary>Starts the workers.</summary>
+    /// <summary>Starts the workers; those of a replica of several processes start when a controller has brought the processes together.</summary>
     public ComputeState(ComputeOptions options)
     {
         _options = options;
         _logger = options.Logs.CreateLogger<ComputeState>();
         _readers = new ShardReaders(options.Persist);
-        _group = new WorkerGroup(options.Workers, startThreads: false);
-        _workers = [.. _group.Workers.Select((w, i) => new ComputeWorker(w, i))];
-        _threads = [.. _workers.Select((w, i) => new Thread(() => Run(_group.Workers[i], w)) { Name = $"compute {i}", IsBackground = true })];
-        foreach (var thread in _threads)
-            thread.Start();
+        if (options.Mesh is null)
+            _workers = new WorkerThreads(new WorkerGroup(options.Workers, startThreads: false), Fail);
     }
 
     /// <summary>Exports of installed dataflows, for metrics. Any thread; a recent value.</summary>
     public int CollectionCount { get; private set; }
 
-    /// <summary>Talks to one controller until its connection closes. One call at a time.</summary>
-    public async Task ServeAsync(CommandConnection<ComputeResponse, ComputeCommand> connection, CancellationToken cancel)
-    {
-        if (await connection.ReceiveAsync(cancel) is not ComputeCommand.Hello)
-            return;
-        var session = new ResponseSession(connection.TrySend);
-        var sending = SendAsync(session, connection, cancel);
-        try
-        {
-            // The history comes first and takes effect as a whole, so that nothing that is still wanted is dropped on the way.
-            var history = new List<ComputeCommand>();
-            while (await connection.ReceiveAsync(cancel) is { } command)
-            {
-                if (command is ComputeCommand.InitializationComplete)
-                {
-                    Reconcile(history, session);
-                    break;
-                }
-
-                history.Add(command);
-            }
-
-            while (await connection.ReceiveAsync(cancel) is { } command)
-                Apply(command, session);
-        }
-        finally
-        {
-            session.Close();
-            await sending;
-        }
-    }
+    private bool LeadsReplica => _options.Mesh is not { Process: > 0 };
 
     /// <summary>Drops everything and stops the workers.</summary>
     public async ValueTask DisposeAsync()
     {
+        _disposing = true;
         ForgetPeeks();
-        Post(w => w.DropAll());
-        var drained = new CountdownEvent(_workers.Length);
-        Post(_ => drained.Signal());
         foreach (var dataflow in _installed.Values)
             dataflow.Plan.Stop();
-        await Task.Run(() =>
-        {
-            // A worker that has failed never gets there.
-            drained.Wait(TimeSpan.FromSeconds(10));
-            _stop.Cancel();
-            Post(_ =>
-            {
-            });
-            foreach (var thread in _threads)
-                thread.Join();
-        });
+        if (_workers is { } workers)
+            await Task.Run(workers.Dispose);
+        await LeaveAsync();
         await _readers.DisposeAsync();
-        _group.Dispose();
-        _stop.Dispose();
-    }
-
-    private static async Task SendAsync(
-        ResponseSession session, CommandConnection<ComputeResponse, ComputeCommand> connection, CancellationToken cancel)
-    {
-        try
-        {
-            while (await session.Responses.WaitToReadAsync(cancel))
-            {
-                while (session.Responses.TryRead(out var response))
-                {
-                    await connection.SendAsync(response, cancel);
-                    session.Sent();
-                }
-            }
-        }
-        catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)
-        {
-            // The receiving side ends the session.
-        }
     }
 
     private void Apply(ComputeCommand command, ResponseSession session)
@@ -172,7 +105,8 @@ public sealed partial class ComputeState : IAsyncDisposable
         Action<Exception> failed = Fail;
         var plan = new DataflowPlan(
             description,
-            import => new PersistSource(_readers, import, description.AsOf!.Value, description.Until, _workers.Length, failed, _logger),
+            import => new PersistSource(
+                _readers, import, description.AsOf!.Value, description.Until, _workers!.Count, Reads(import), failed, _options.Time, _logger),
             (sink, metadata) => new PersistSink(sink, metadata, description.AsOf!.Value, _options.Persist, _options.Time, failed, _logger));
         var installed = new InstalledDataflow(plan);
         foreach (var id in description.ExportIds)
@@ -180,6 +114,10 @@ public sealed partial class ComputeState : IAsyncDisposable
         CollectionCount = _installed.Count;
         Post(w => w.CreateDataflow(plan));
     }
+
+    /// <summary>Each import is read by one process of the replica, and exchanged from there.</summary>
+    private bool Reads(SourceImport import) =>
+        _options.Mesh is not { } mesh || import.Id.Number % (ulong)mesh.Addresses.Count == (ulong)mesh.Process;
 
     private void AllowCompaction(GlobalId id, ulong? since)
     {
@@ -209,9 +147,13 @@ public sealed partial class ComputeState : IAsyncDisposable
         switch (request.Target)
         {
             case PeekTarget.Index:
-                var job = new PeekJob(request, _workers.Length, session);
+                var job = new PeekJob(request, _workers!.Count, session);
                 _peeks[request.Uuid] = (job, null);
                 Post(w => w.Peek(job));
+                break;
+            case PeekTarget.Persist when !LeadsReplica:
+                // Read once, where the commands come in.
+                new PeekJob(request, 1, session).Found(RowBatch.Empty);
                 break;
             case PeekTarget.Persist:
                 var reading = new PeekJob(request, 1, session);
@@ -246,9 +188,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         peek.Stop?.Cancel();
 
         // Wakes the workers, which then see that it is answered and let go of what it held.
-        Post(_ =>
-        {
-        });
+        _workers!.Wake();
     }
 
     private void ForgetPeeks()
@@ -262,39 +202,21 @@ public sealed partial class ComputeState : IAsyncDisposable
         _peeks.Clear();
     }
 
-    /// <summary>To every worker, in one order.</summary>
-    private void Post(Action<ComputeWorker> action)
-    {
-        for (var i = 0; i < _workers.Length; i++)
-        {
-            var worker = _workers[i];
-            _group.Workers[i].Post(_ => action(worker));
-        }
-    }
-
-    private void Run(Worker engine, ComputeWorker worker)
-    {
-        try
-        {
-            while (!_stop.IsCancellationRequested)
-            {
-                if (!worker.Step())
-                    engine.Park(TimeSpan.FromSeconds(1));
-            }
-        }
-        catch (Exception e)
-        {
-            Fail(e);
-        }
-    }
+    private void Post(Action<ComputeWorker> action) => _workers!.Post(action);
 
     private void Fail(Exception e)
     {
-        if (Interlocked.Exchange(ref _fatal, 1) != 0)
+        if (_disposing || Interlocked.Exchange(ref _fatal, 1) != 0)
             return;
-        LogFatal(e);
+        if (e is PeerLostException)
+            LogPeerLost(e.Message);
+        else
+            LogFatal(e);
         _options.Fatal(e);
     }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Reason}; this one holds half a computation and ends too")]
+    private partial void LogPeerLost(string reason);
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "the compute runtime cannot go on")]
     private partial void LogFatal(Exception e);

@@ -4,3 +4,4 @@ global using Frontier = Materialize.Dataflow.Frontier<Materialize.Dataflow.Time>
 global using Rows = Materialize.Dataflow.Stream<Materialize.Dataflow.Time>;
 global using Time = Materialize.Dataflow.Time;
 global using TraceHandle = Materialize.Dataflow.Traces.TraceHandle<Materialize.Dataflow.Time>;
+global using Bundle = Materialize.Compute.Render.Bundle<Materialize.Dataflow.Time>;

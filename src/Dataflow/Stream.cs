@@ -127,7 +127,7 @@ public sealed partial class Stream<TTime> where TTime : unmanaged, ITime<TTime>
     /// <param name="split">Writes group key (<c>Outputs[0]</c>), sort key (<c>Outputs[1]</c>, memcomparable and prefix-free) and row (<c>Outputs[2]</c>).</param>
     /// <param name="rowShape">Shape of <c>Outputs[2]</c> and of the result.</param>
     /// <param name="limit">Most rows of a group; null is no limit.</param>
-    /// <param name="finish">Parts: group key, sort key, row. Writes the result's row; never an error. So that a row need not repeat what its keys say. Null: the row itself.</param>
+    /// <param name="finish">Parts: group key, row, sort key. Writes the result's row; never an error. So that a row need not repeat what its keys say. Null: the row itself.</param>
     /// <param name="shape">Of what <paramref name="finish"/> writes.</param>
     public OkErr<TTime> TopK(
         string name, RowKernel split, RowShape keyShape, RowShape sortKeyShape, RowShape rowShape, long? limit, long offset = 0, RowKernel? finish = null, RowShape shape = default) =>

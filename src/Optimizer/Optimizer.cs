@@ -14,7 +14,8 @@ public interface ITransform
 /// <summary>What transforms may look at besides the plan.</summary>
 /// <param name="Indexes">Arrangements that exist.</param>
 /// <param name="ConstantRowsMax">Relations of more rows are not computed at planning.</param>
-public sealed record TransformContext(IIndexOracle Indexes, int ConstantRowsMax = 10_000)
+/// <param name="InLoop">The plan is part of a recursion: what needs a total order of times cannot be chosen.</param>
+public sealed record TransformContext(IIndexOracle Indexes, int ConstantRowsMax = 10_000, bool InLoop = false)
 {
     public static readonly TransformContext Default = new(IndexList.None);
 }
@@ -70,9 +71,13 @@ public static class Optimizer
     public static IReadOnlyList<ITransform> All => [.. Logical.Concat(Physical).DistinctBy(t => t.Name)];
 
     /// <summary>A plan with the same rows that is cheaper to maintain, its joins planned over the indexes that exist.</summary>
-    public static MirRelationExpr Optimize(MirRelationExpr plan, IIndexOracle indexes)
+    public static MirRelationExpr Optimize(MirRelationExpr plan, IIndexOracle indexes) =>
+        Recursion.Contains(plan)
+            ? Recursion.Optimize(plan, (part, inLoop) => OptimizeWhole(part, new TransformContext(indexes, InLoop: inLoop)))
+            : OptimizeWhole(plan, new TransformContext(indexes));
+
+    private static MirRelationExpr OptimizeWhole(MirRelationExpr plan, TransformContext context)
     {
-        var context = new TransformContext(indexes);
         plan = OptimizeLocally(plan, context);
         if (IsRead(plan))
             return plan;
@@ -82,7 +87,10 @@ public static class Optimizer
     }
 
     /// <summary>The part that does not depend on indexes: what is kept of a view.</summary>
-    public static MirRelationExpr OptimizeLocally(MirRelationExpr plan) => OptimizeLocally(plan, TransformContext.Default);
+    public static MirRelationExpr OptimizeLocally(MirRelationExpr plan) =>
+        Recursion.Contains(plan)
+            ? Recursion.Optimize(plan, (part, inLoop) => OptimizeLocally(part, TransformContext.Default with { InLoop = inLoop }))
+            : OptimizeLocally(plan, TransformContext.Default);
 
     private static MirRelationExpr OptimizeLocally(MirRelationExpr plan, TransformContext context)
     {

@@ -16,15 +16,18 @@ namespace Materialize.Compute.Tests;
 public sealed class RandomPlanTests
 {
     private const ulong LastTime = 6;
-    private const int Seeds = 120;
 
     [Theory]
-    [InlineData(1, 1000)]
-    [InlineData(3, 5000)]
-    public async Task Incremental_is_from_scratch_at_every_time(int workers, int firstSeed)
+    [InlineData(1, 1, 1000, 120)]
+    [InlineData(1, 3, 5000, 120)]
+    [InlineData(1, 4, 7000, 60)]
+    [InlineData(2, 1, 6000, 60)]
+    [InlineData(2, 2, 7000, 60)]
+    [InlineData(4, 1, 7000, 60)]
+    public async Task Incremental_is_from_scratch_at_every_time_in_every_layout(int processes, int workers, int firstSeed, int seeds)
     {
-        await using var replica = await Replica.StartAsync(workers);
-        for (var seed = firstSeed; seed < firstSeed + Seeds; seed++)
+        await using var replica = await Replica.StartAsync(workers, processes: processes);
+        for (var seed = firstSeed; seed < firstSeed + seeds; seed++)
             await RunAsync(replica, seed);
     }
 

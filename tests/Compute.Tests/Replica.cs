@@ -1,4 +1,5 @@
-using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
 using Materialize.Core.Collections;
 using Materialize.Expr;
 using Materialize.Persist;
@@ -12,38 +13,29 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Materialize.Compute.Tests;
 
 /// <summary>
-/// A replica of one process and the shards that it reads and writes, in memory, driven as a controller drives it: by messages over a
-/// connection. Nothing here sleeps; every wait is for a response.
+/// A replica and the shards that it reads and writes, in memory, driven as a controller drives it: by messages over connections, one to each of
+/// its processes, all of which are here. Nothing here sleeps; every wait is for a response.
 /// </summary>
 internal sealed class Replica : IAsyncDisposable
 {
     private static readonly FrameHello Hello = new(ProtocolCodecs.Version, "compute", "");
-    private static readonly TransportAddress Address = new TransportAddress.Memory("compute");
 
     private readonly MemoryTransport _transport = new();
     private readonly CancellationTokenSource _stop = new();
-    private readonly ITransportListener _listener;
-    private readonly Task _serving;
-    private readonly ComputeState _state;
+    private readonly List<(ITransportListener Listener, Task Serving, ComputeState State)> _processes = [];
+    private readonly string _sockets = Directory.CreateTempSubdirectory("mz-mesh-").FullName;
     private readonly bool _ownsPersist;
     private Controller? _controller;
+    private bool _isEnding;
 
-    private Replica(PersistClient persist, bool ownsPersist, int workers)
+    private Replica(PersistClient persist, bool ownsPersist, int workers, int processes)
     {
         Persist = persist;
         _ownsPersist = ownsPersist;
-        _state = new ComputeState(new ComputeOptions
-        {
-            Workers = workers,
-            Persist = persist,
-            Time = TimeProvider.System,
-            Logs = NullLoggerFactory.Instance,
-            Fatal = e => Failure.TrySetException(e),
-        });
-        _listener = _transport.ListenAsync(Address, _stop.Token).AsTask().GetAwaiter().GetResult();
-        var server = new CommandServer<ComputeCommand, ComputeResponse>(
-            _listener, Hello, FrameOptions.Server, ProtocolCodecs.ComputeCommands, ProtocolCodecs.ComputeResponses, _state.ServeAsync, TimeProvider.System, NullLogger.Instance);
-        _serving = server.RunAsync(_stop.Token);
+        // The first over TCP, as in a deployment; the others over unix sockets, as where all are children of one process.
+        EndPoint[] mesh = [.. Enumerable.Range(0, processes).Select(p => p == 0 ? FreePort() : new UnixDomainSocketEndPoint(Path.Combine(_sockets, $"{p}")) as EndPoint)];
+        for (var i = 0; i < processes; i++)
+            Start(i, workers, mesh);
     }
 
     public PersistClient Persist { get; }
@@ -52,10 +44,11 @@ internal sealed class Replica : IAsyncDisposable
 
     public Controller Controller => _controller!;
 
+    /// <param name="workers">Of each process.</param>
     /// <param name="persist">Null: stores of its own.</param>
-    public static async Task<Replica> StartAsync(int workers, PersistClient? persist = null)
+    public static async Task<Replica> StartAsync(int workers, PersistClient? persist = null, int processes = 1)
     {
-        var replica = new Replica(persist ?? NewPersist(), persist is null, workers);
+        var replica = new Replica(persist ?? NewPersist(), persist is null, workers, processes);
         await replica.ConnectAsync([]);
         return replica;
     }
@@ -63,30 +56,74 @@ internal sealed class Replica : IAsyncDisposable
     public static PersistClient NewPersist() => new(
         new MemoryBlob(), new MemoryConsensus(), new InProcessStatePush(), new PersistConfig(), TimeProvider.System, new Random(1), NullLoggerFactory.Instance);
 
-    /// <summary>A new connection, which evicts the one before, with this history.</summary>
+    /// <summary>New connections, which evict the ones before, with this history.</summary>
     public async Task ConnectAsync(IReadOnlyList<ComputeCommand> history)
     {
-        var client = new CommandClient<ComputeCommand, ComputeResponse>(
-            _transport, Address, Hello, FrameOptions.Client, ProtocolCodecs.ComputeCommands, ProtocolCodecs.ComputeResponses, TimeProvider.System, NullLogger.Instance);
-        var connection = await client.ConnectAsync(_stop.Token);
+        var connections = new List<CommandConnection<ComputeCommand, ComputeResponse>>();
+        for (var i = 0; i < _processes.Count; i++)
+        {
+            connections.Add(await new CommandClient<ComputeCommand, ComputeResponse>(
+                _transport, Address(i), Hello, FrameOptions.Client, ProtocolCodecs.ComputeCommands, ProtocolCodecs.ComputeResponses, TimeProvider.System, NullLogger.Instance)
+                .ConnectAsync(_stop.Token));
+        }
+
         if (_controller is { } old)
             await old.DisposeAsync();
-        _controller = new Controller(connection, Failure.Task);
-        await _controller.SendAsync(new ComputeCommand.Hello(Guid.NewGuid()));
+        _controller = new Controller(connections, Failure.Task);
+        var hello = new ComputeCommand.Hello(Guid.NewGuid());
+        foreach (var connection in connections)
+            await connection.SendAsync(hello, _stop.Token);
         await _controller.SendAsync(new ComputeCommand.CreateInstance(new InstanceConfig(1000)));
         foreach (var command in history)
             await _controller.SendAsync(command);
         await _controller.SendAsync(new ComputeCommand.InitializationComplete());
     }
 
+    private static TransportAddress.Memory Address(int process) => new($"compute-{process}");
+
+    private static IPEndPoint FreePort()
+    {
+        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return (IPEndPoint)probe.LocalEndPoint!;
+    }
+
+    private void Start(int process, int workers, EndPoint[] mesh)
+    {
+        var state = new ComputeState(new ComputeOptions
+        {
+            Workers = workers,
+            Mesh = mesh.Length > 1 ? new ReplicaMesh("r1", process, mesh) : null,
+            Persist = Persist,
+            Time = TimeProvider.System,
+            Logs = NullLoggerFactory.Instance,
+            Fatal = e =>
+            {
+                // The processes end one after the other, and each misses the one before it.
+                if (!_isEnding)
+                    Failure.TrySetException(e);
+            },
+        });
+        var listener = _transport.ListenAsync(Address(process), _stop.Token).AsTask().GetAwaiter().GetResult();
+        var server = new CommandServer<ComputeCommand, ComputeResponse>(
+            listener, Hello, FrameOptions.Server, ProtocolCodecs.ComputeCommands, ProtocolCodecs.ComputeResponses, state.ServeAsync, TimeProvider.System, NullLogger.Instance);
+        _processes.Add((listener, server.RunAsync(_stop.Token), state));
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (_controller is { } controller)
             await controller.DisposeAsync();
+        _isEnding = true;
         await _stop.CancelAsync();
-        await _listener.DisposeAsync();
-        await _serving;
-        await _state.DisposeAsync();
+        foreach (var (listener, serving, state) in _processes)
+        {
+            await listener.DisposeAsync();
+            await serving;
+            await state.DisposeAsync();
+        }
+
+        Directory.Delete(_sockets, recursive: true);
         if (_ownsPersist)
             await Persist.DisposeAsync();
         _stop.Dispose();
@@ -95,26 +132,26 @@ internal sealed class Replica : IAsyncDisposable
     }
 }
 
-/// <summary>The controller's end of a connection: sends commands, keeps what was answered, lets tests wait for more.</summary>
+/// <summary>The controller's end of the connections: sends commands, keeps what was answered, lets tests wait for more.</summary>
 internal sealed class Controller : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly CommandConnection<ComputeCommand, ComputeResponse> _connection;
+    private readonly List<CommandConnection<ComputeCommand, ComputeResponse>> _connections;
     private readonly Task _failure;
     private readonly Task _reading;
     private readonly Lock _lock = new();
     private readonly List<ComputeResponse> _responses = [];
     private TaskCompletionSource _arrived = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Controller(CommandConnection<ComputeCommand, ComputeResponse> connection, Task failure)
+    public Controller(List<CommandConnection<ComputeCommand, ComputeResponse>> connections, Task failure)
     {
-        _connection = connection;
+        _connections = connections;
         _failure = failure;
-        _reading = ReadAsync();
+        _reading = Task.WhenAll(connections.Select(ReadAsync));
     }
 
-    public ValueTask SendAsync(ComputeCommand command) => _connection.SendAsync(command, CancellationToken.None);
+    public ValueTask SendAsync(ComputeCommand command) => _connections[0].SendAsync(command, CancellationToken.None);
 
     public async Task RunAsync(DataflowDescription dataflow)
     {
@@ -166,8 +203,26 @@ internal sealed class Controller : IAsyncDisposable
         return await PeekResultAsync(request.Uuid);
     }
 
-    public async Task<PeekResult> PeekResultAsync(Guid uuid) => (await AwaitAsync(
-        $"peek {uuid}", responses => responses.OfType<ComputeResponse.PeekResponse>().FirstOrDefault(p => p.Uuid == uuid))).Result;
+    /// <summary>The answers of all processes: the rows of all, or the first that is none.</summary>
+    public async Task<PeekResult> PeekResultAsync(Guid uuid) => await AwaitAsync($"peek {uuid}", responses =>
+    {
+        var parts = responses.OfType<ComputeResponse.PeekResponse>().Where(p => p.Uuid == uuid).Select(p => p.Result).ToList();
+        return parts.Count < _connections.Count ? null : parts.Find(p => p is not PeekResult.Rows) ?? Union(parts.Cast<PeekResult.Rows>());
+    });
+
+    private static PeekResult.Rows Union(IEnumerable<PeekResult.Rows> parts)
+    {
+        var data = new List<byte>();
+        var (ends, diffs) = (new List<int>(), new List<long>());
+        foreach (var part in parts)
+        {
+            ends.AddRange(part.Batch.Ends.Select(e => data.Count + e));
+            diffs.AddRange(part.Batch.Diffs);
+            data.AddRange(part.Batch.Data.Span);
+        }
+
+        return new PeekResult.Rows(new RowBatch(data.ToArray(), [.. ends], [], [.. diffs]));
+    }
 
     /// <summary>All responses so far.</summary>
     public IReadOnlyList<ComputeResponse> Responses
@@ -181,13 +236,14 @@ internal sealed class Controller : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _connection.DisposeAsync();
+        foreach (var connection in _connections)
+            await connection.DisposeAsync();
         await _reading;
     }
 
-    private async Task ReadAsync()
+    private async Task ReadAsync(CommandConnection<ComputeCommand, ComputeResponse> connection)
     {
-        while (await _connection.ReceiveAsync(CancellationToken.None) is { } response)
+        while (await connection.ReceiveAsync(CancellationToken.None) is { } response)
         {
             TaskCompletionSource arrived;
             lock (_lock)

@@ -139,16 +139,62 @@ public sealed class MeshTests
     }
 
     [Fact]
-    public async Task Another_epoch_is_refused()
+    public async Task A_process_of_another_epoch_does_not_get_in()
     {
         var cancel = TestContext.Current.CancellationToken;
         var listeners = Listeners(2);
-        var first = Mesh.JoinAsync(new MeshOptions("r1", 7, 0, Addresses(listeners), 1), listeners[0], cancel);
-        var second = Mesh.JoinAsync(new MeshOptions("r1", 8, 1, Addresses(listeners), 1), listeners[1], cancel);
-        await Assert.ThrowsAsync<InvalidDataException>(() => second);
-        await Assert.ThrowsAsync<InvalidDataException>(() => first);
+        var first = Mesh.JoinAsync(new MeshOptions("r1", 8, 0, Addresses(listeners), 1), listeners[0], cancel);
+        using var giveUp = new CancellationTokenSource();
+        var stale = Mesh.JoinAsync(new MeshOptions("r1", 7, 1, Addresses(listeners), 1), listeners[1], giveUp.Token);
+
+        // Another stranger is answered and turned away, which is after the stale one was: connections are taken in order.
+        using var stranger = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await stranger.ConnectAsync(listeners[0].LocalEndPoint!, cancel);
+        await stranger.SendAsync(new byte[64], SocketFlags.None, cancel);
+        while (await stranger.ReceiveAsync(new byte[256], SocketFlags.None, cancel) > 0)
+        {
+        }
+
+        Assert.False(first.IsCompleted);
+        Assert.False(stale.IsCompleted);
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stale);
+        var second = await Mesh.JoinAsync(new MeshOptions("r1", 8, 1, Addresses(listeners), 1), listeners[1], cancel);
+        await using var joined = await first;
+        await using var other = second;
         foreach (var listener in listeners)
             listener.Dispose();
+    }
+
+    [Fact]
+    public async Task A_peer_of_another_layout_is_an_error()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var listeners = Listeners(2);
+        using var giveUp = new CancellationTokenSource();
+        var first = Mesh.JoinAsync(new MeshOptions("r1", 7, 0, Addresses(listeners), 1), listeners[0], giveUp.Token);
+        await Assert.ThrowsAsync<InvalidDataException>(() => Mesh.JoinAsync(new MeshOptions("r1", 7, 1, Addresses(listeners), 2), listeners[1], cancel));
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        foreach (var listener in listeners)
+            listener.Dispose();
+    }
+
+    [Fact]
+    public async Task Control_messages_come_in_the_order_of_sending()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var meshes = await JoinAsync(3, 1, cancel);
+        for (var i = 0; i < 1000; i++)
+            meshes[0].SendControl(BitConverter.GetBytes(i));
+        foreach (var follower in meshes.Skip(1))
+        {
+            for (var i = 0; i < 1000; i++)
+                Assert.Equal(i, BitConverter.ToInt32(await follower.Control.ReadAsync(cancel)));
+        }
+
+        foreach (var mesh in meshes)
+            await mesh.DisposeAsync();
     }
 
     private static void ForEachWorker(Mesh[] meshes, Func<int, Action<Worker>> action)

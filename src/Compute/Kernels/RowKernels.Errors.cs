@@ -19,6 +19,20 @@ internal static unsafe partial class RowKernels
         }
     };
 
+    /// <summary>This error for each row.</summary>
+    public static RowKernel Always(EvalError error)
+    {
+        var bytes = EvalErrorCodec.Encode(error);
+        return io =>
+        {
+            for (var i = 0; i < io.Count; i++)
+            {
+                io.Outputs[0].Append(bytes);
+                io.Selected[io.Emitted++] = i;
+            }
+        };
+    }
+
     /// <summary>Appends an encoded error.</summary>
     public static void Encode(EvalError error, RowWriter output) => output.Append(EvalErrorCodec.Encode(error));
 

@@ -8,18 +8,18 @@ using Materialize.Repr;
 namespace Materialize.Compute.Render;
 
 /// <summary>An arrangement within a dataflow and how its rows lie.</summary>
-internal sealed record ArrangedCollection(ArrangedRows Arranged, ArrangementShape Shape);
+internal sealed record ArrangedCollection<TTime>(Arranged<TTime> Arranged, ArrangementShape Shape) where TTime : unmanaged, ITime<TTime>;
 
 /// <summary>
 /// A collection while its dataflow is being built: its rows as a stream, or arranged, or both, and its errors. An error says that
 /// the collection has no value while it is there; it says nothing of single rows.
 /// </summary>
-internal sealed class Bundle
+internal sealed class Bundle<TTime> where TTime : unmanaged, ITime<TTime>
 {
-    private readonly List<ArrangedCollection> _arrangements = [];
-    private Rows? _ok;
+    private readonly List<ArrangedCollection<TTime>> _arrangements = [];
+    private Stream<TTime>? _ok;
 
-    private Bundle(ValueArray<ColumnType> columns, Rows errors)
+    private Bundle(ValueArray<ColumnType> columns, Stream<TTime> errors)
     {
         Columns = columns;
         Errors = errors;
@@ -29,24 +29,24 @@ internal sealed class Bundle
     public ValueArray<ColumnType> Columns { get; }
 
     /// <summary>Encoded errors, of variable shape.</summary>
-    public Rows Errors { get; private set; }
+    public Stream<TTime> Errors { get; private set; }
 
-    public IReadOnlyList<ArrangedCollection> Arrangements => _arrangements;
+    public IReadOnlyList<ArrangedCollection<TTime>> Arrangements => _arrangements;
 
-    public static Bundle OfStream(Rows ok, Rows errors, ValueArray<ColumnType> columns) => new(columns, errors) { _ok = ok };
+    public static Bundle<TTime> OfStream(Stream<TTime> ok, Stream<TTime> errors, ValueArray<ColumnType> columns) => new(columns, errors) { _ok = ok };
 
-    public static Bundle OfStream(OkErr<Time> ok, ValueArray<ColumnType> columns, params ReadOnlySpan<Rows> errors) =>
+    public static Bundle<TTime> OfStream(OkErr<TTime> ok, ValueArray<ColumnType> columns, params ReadOnlySpan<Stream<TTime>> errors) =>
         OfStream(ok.Ok, ok.Errors.Concat(errors), columns);
 
-    public static Bundle OfArrangement(ArrangedCollection arranged, Rows errors, ValueArray<ColumnType> columns)
+    public static Bundle<TTime> OfArrangement(ArrangedCollection<TTime> arranged, Stream<TTime> errors, ValueArray<ColumnType> columns)
     {
-        var bundle = new Bundle(columns, errors);
+        var bundle = new Bundle<TTime>(columns, errors);
         bundle._arrangements.Add(arranged);
         return bundle;
     }
 
     /// <summary>The rows as a stream; made from an arrangement if there is no other, once.</summary>
-    public Rows Ok
+    public Stream<TTime> Ok
     {
         get
         {
@@ -65,27 +65,27 @@ internal sealed class Bundle
 
     public bool HasStream => _ok is not null;
 
-    public ArrangedCollection? Find(ArrangementKey key) => _arrangements.Find(a => a.Shape.Key == key);
+    public ArrangedCollection<TTime>? Find(ArrangementKey key) => _arrangements.Find(a => a.Shape.Key == key);
 
     /// <summary>Adds an arrangement of the same collection that exists.</summary>
-    public void Include(ArrangedCollection arranged) => _arrangements.Add(arranged);
+    public void Include(ArrangedCollection<TTime> arranged) => _arrangements.Add(arranged);
 
     /// <summary>The arrangement by <paramref name="key"/>, built if there is none.</summary>
-    public ArrangedCollection Arrange(ArrangementKey key) => Find(key) ?? Add(ArrangementShape.Of(key, Columns));
+    public ArrangedCollection<TTime> Arrange(ArrangementKey key) => Find(key) ?? Add(ArrangementShape.Of(key, Columns));
 
     /// <summary>An arrangement whose keys lie as <paramref name="shape"/> says; rows with a null in the key that it has no place for are left out.</summary>
-    public ArrangedCollection Add(ArrangementShape shape)
+    public ArrangedCollection<TTime> Add(ArrangementShape shape)
     {
         var kernel = RowKernels.Split(RowSource.Whole(Columns), shape);
         var arranged = Ok.Arrange("arrange", kernel, shape.KeyLayout.Shape, shape.ValueLayout.Shape);
         Errors = Errors.Concat(arranged.Errors);
-        var collection = new ArrangedCollection(arranged.Arranged, shape);
+        var collection = new ArrangedCollection<TTime>(arranged.Arranged, shape);
         _arrangements.Add(collection);
         return collection;
     }
 
     /// <summary>The rows laid out as <paramref name="columns"/> says, of the same types but for nullability.</summary>
-    public Rows OkAs(ValueArray<ColumnType> columns)
+    public Stream<TTime> OkAs(ValueArray<ColumnType> columns)
     {
         if (Layouts.AreEqual(Columns, columns))
             return Ok;
@@ -95,7 +95,7 @@ internal sealed class Bundle
     }
 
     /// <summary>Joins more errors to those of the collection.</summary>
-    public Bundle WithErrors(Rows errors)
+    public Bundle<TTime> WithErrors(Stream<TTime> errors)
     {
         Errors = Errors.Concat(errors);
         return this;

@@ -9,9 +9,9 @@ namespace Materialize.Compute.Render;
 // Joins. A stage looks the stream's rows up in an arrangement; both write their keys in the arrangement's layout, so that equal
 // keys are equal bytes. A null in a stream key has no match: where the layout has room for it, the plan filters it out; where it has
 // none, the split leaves the row out.
-internal sealed partial class Render
+internal sealed partial class Render<TTime>
 {
-    private Bundle Join(LirRelationExpr.Join node)
+    private Bundle<TTime> Join(LirRelationExpr.Join node)
     {
         var inputs = node.Inputs.Select(Plan);
         return node.Plan switch
@@ -22,11 +22,11 @@ internal sealed partial class Render
         };
     }
 
-    private Bundle LinearJoin(LirRelationExpr.Join node, LirJoinPlan.Linear plan, ValueArray<Bundle> inputs)
+    private Bundle<TTime> LinearJoin(LirRelationExpr.Join node, LirJoinPlan.Linear plan, ValueArray<Bundle<TTime>> inputs)
     {
         var source = inputs[plan.Source];
         var start = 0;
-        Bundle stream;
+        Bundle<TTime> stream;
         if (plan.SourceKey is { } key && plan.Stages.Count > 0 && source.Find(key) is { } ready
             && ready.Shape.KeysMatch(inputs[plan.Stages[0].Input].Arrange(plan.Stages[0].LookupKey).Shape))
         {
@@ -53,23 +53,23 @@ internal sealed partial class Render
         return Relaid(stream, node.Columns);
     }
 
-    private static Bundle JoinStage(Bundle stream, ArrangedCollection left, LirJoinStage stage, ValueArray<Bundle> inputs)
+    private static Bundle<TTime> JoinStage(Bundle<TTime> stream, ArrangedCollection<TTime> left, LirJoinStage stage, ValueArray<Bundle<TTime>> inputs)
     {
         var right = inputs[stage.Input].Arrange(stage.LookupKey);
         var kernel = RowKernels.Mfp(stage.Closure, RowSource.Joined(left.Shape, right.Shape), stage.Output);
         if (kernel.IsTemporal)
             throw new UnsupportedPlanException("a temporal filter within a join is not supported");
         var joined = left.Arranged.Join("join", right.Arranged, kernel.Kernel, kernel.Shape);
-        return Bundle.OfStream(joined, stage.Output, stream.Errors);
+        return Bundle<TTime>.OfStream(joined, stage.Output, stream.Errors);
     }
 
-    private Bundle DeltaJoin(LirRelationExpr.Join node, LirJoinPlan.Delta plan, ValueArray<Bundle> inputs)
+    private Bundle<TTime> DeltaJoin(LirRelationExpr.Join node, LirJoinPlan.Delta plan, ValueArray<Bundle<TTime>> inputs)
     {
         // All arrangements first: every path looks into those of the others.
         foreach (var stage in plan.Paths.SelectMany(p => p.Stages))
             inputs[stage.Input].Arrange(stage.LookupKey);
-        var rows = new List<Rows>();
-        var errors = new List<Rows>();
+        var rows = new List<Stream<TTime>>();
+        var errors = new List<Stream<TTime>>();
         foreach (var path in plan.Paths)
         {
             var source = inputs[path.Source].Arrange(path.SourceKey);
@@ -94,19 +94,19 @@ internal sealed partial class Render
                 columns = stage.Output;
             }
 
-            var laid = Bundle.OfStream(stream.Ok, scope.Empty(Bundle.ErrorShape), columns);
+            var laid = Bundle<TTime>.OfStream(stream.Ok, scope.Empty(Bundle<TTime>.ErrorShape), columns);
             rows.Add(laid.OkAs(node.Columns));
         }
 
         errors.AddRange(inputs.Select(i => i.Errors));
-        return Bundle.OfStream(rows[0].Concat([.. rows.Skip(1)]), errors[0].Concat([.. errors.Skip(1)]), node.Columns);
+        return Bundle<TTime>.OfStream(rows[0].Concat([.. rows.Skip(1)]), errors[0].Concat([.. errors.Skip(1)]), node.Columns);
     }
 
-    private static Bundle Relaid(Bundle bundle, ValueArray<ColumnType> columns)
+    private static Bundle<TTime> Relaid(Bundle<TTime> bundle, ValueArray<ColumnType> columns)
     {
         if (Layouts.AreEqual(bundle.Columns, columns))
             return bundle;
         var rows = bundle.OkAs(columns);
-        return Bundle.OfStream(rows, bundle.Errors, columns);
+        return Bundle<TTime>.OfStream(rows, bundle.Errors, columns);
     }
 }

@@ -9,12 +9,12 @@ namespace Materialize.Compute.Render;
 
 // Grouping. Keys and arguments are computed first, by one map; from there on everything is columns. Each kind of aggregate has its
 // own operator; where a reduce has several kinds, the parts (each: keys, then some aggregates) are joined on the keys.
-internal sealed partial class Render
+internal sealed partial class Render<TTime>
 {
     /// <summary>Some aggregates of a reduce: a stream of keys and their values.</summary>
-    private sealed record ReducePart(Bundle Rows, ValueArray<int> Aggregates);
+    private sealed record ReducePart(Bundle<TTime> Rows, ValueArray<int> Aggregates);
 
-    private Bundle Reduce(LirRelationExpr.Reduce node)
+    private Bundle<TTime> Reduce(LirRelationExpr.Reduce node)
     {
         var input = Plan(node.Input);
         var exprs = new List<MirScalarExpr>(node.GroupKey);
@@ -29,7 +29,7 @@ internal sealed partial class Render
 
         if (node.Aggregates.IsEmpty)
         {
-            var distinct = Bundle.OfStream(mapped.Ok.Distinct("distinct keys"), mapped.Errors, keys);
+            var distinct = Bundle<TTime>.OfStream(mapped.Ok.Distinct("distinct keys"), mapped.Errors, keys);
             return Apply(distinct, node.MfpAfter, node.Columns, "after reduce");
         }
 
@@ -89,7 +89,7 @@ internal sealed partial class Render
         return ValueArray.Create<int>(columns);
     }
 
-    private static ReducePart Accumulable(Bundle mapped, Grouping group, ValueArray<int> aggregates)
+    private static ReducePart Accumulable(Bundle<TTime> mapped, Grouping group, ValueArray<int> aggregates)
     {
         // Only the arguments that these aggregates read, each once.
         var values = aggregates.SelectMany(i => group.Args[i]).Distinct().ToValueArray();
@@ -108,17 +108,17 @@ internal sealed partial class Render
             plan.Accumulate,
             plan.Finish,
             RowLayout.For(output).Shape);
-        return new ReducePart(Bundle.OfStream(rows, output), aggregates);
+        return new ReducePart(Bundle<TTime>.OfStream(rows, output), aggregates);
     }
 
-    private static ReducePart DistinctAccumulable(Bundle mapped, Grouping group, int aggregate)
+    private static ReducePart DistinctAccumulable(Bundle<TTime> mapped, Grouping group, int aggregate)
     {
         var kept = group.KeyColumns.Concat(group.Args[aggregate]).ToValueArray();
         var all = mapped.Columns;
         var columns = kept.Select(c => all[c]);
         var projected = mapped.Ok.Map(
             "distinct arguments", RowKernels.Project(RowSource.Whole(mapped.Columns), kept, columns), RowLayout.For(columns).Shape);
-        var distinct = Bundle.OfStream(projected.Ok.Distinct("distinct arguments"), projected.Errors, columns);
+        var distinct = Bundle<TTime>.OfStream(projected.Ok.Distinct("distinct arguments"), projected.Errors, columns);
         var at = Enumerable.Range(group.Keys.Count, group.Args[aggregate].Count).ToValueArray();
         var part = Accumulable(distinct, group with { Args = group.Args.Set(aggregate, at) }, [aggregate]);
         part.Rows.WithErrors(distinct.Errors);
@@ -126,20 +126,24 @@ internal sealed partial class Render
     }
 
     /// <summary>The least or greatest of a group is the first of its order; nulls are last, so that they win only where there is nothing else.</summary>
-    private static ReducePart Hierarchical(Bundle mapped, Grouping group, int aggregate)
+    private static ReducePart Hierarchical(Bundle<TTime> mapped, Grouping group, int aggregate)
     {
         var expr = group.Aggregate(aggregate);
         var argument = group.Args[aggregate][0];
         var output = group.OutputColumns([aggregate]);
-        var kept = group.KeyColumns.Add(argument);
         var order = new ColumnOrder(argument, expr.Func == AggregateFunc.Max, NullsLast: true);
-        var split = RowKernels.TopKSplit(RowSource.Whole(mapped.Columns), group.KeyColumns, [order], kept, output);
+        ValueArray<ColumnType> single = [expr.Output];
+
+        // What is stored for a row is its argument; the key's columns come back with the key.
+        var split = RowKernels.TopKSplit(RowSource.Whole(mapped.Columns), group.KeyColumns, [order], [argument], single);
+        var finish = RowKernels.Project(new RowSource([group.Keys, single], [.. group.KeyColumns.Select(i => (0, i)), (1, 0)]), output);
         var rows = mapped.Ok.TopK(
-            expr.Func == AggregateFunc.Max ? "max" : "min", split, RowLayout.For(group.Keys).Shape, RowShape.Variable, RowLayout.For(output).Shape, 1);
-        return new ReducePart(Bundle.OfStream(rows, output), [aggregate]);
+            expr.Func == AggregateFunc.Max ? "max" : "min", split, RowLayout.For(group.Keys).Shape, RowShape.Variable, RowLayout.For(single).Shape, 1,
+            finish: finish, shape: RowLayout.For(output).Shape);
+        return new ReducePart(Bundle<TTime>.OfStream(rows, output), [aggregate]);
     }
 
-    private static ReducePart Basic(Bundle mapped, Grouping group, int aggregate)
+    private static ReducePart Basic(Bundle<TTime> mapped, Grouping group, int aggregate)
     {
         var expr = group.Aggregate(aggregate);
         var values = group.Args[aggregate].Concat(group.OrderKeys[aggregate]).Distinct().ToValueArray();
@@ -161,11 +165,11 @@ internal sealed partial class Render
             [group.Keys, single], [.. group.KeyColumns.Select(i => (0, i)), (1, 0)]);
         var rows = arranged.Arranged.ReduceGroups(
             "reduce groups", kernel, RowLayout.For(single).Shape, RowKernels.Project(finish, output), RowLayout.For(output).Shape);
-        return new ReducePart(Bundle.OfStream(rows, output, arranged.Errors), [aggregate]);
+        return new ReducePart(Bundle<TTime>.OfStream(rows, output, arranged.Errors), [aggregate]);
     }
 
     /// <summary>The parts side by side. Each has a row for each group, so that none is lost; null keys meet, since keys are compared as bytes.</summary>
-    private static Bundle Collate(List<ReducePart> parts, ValueArray<ColumnType> keys)
+    private static Bundle<TTime> Collate(List<ReducePart> parts, ValueArray<ColumnType> keys)
     {
         var result = parts[0].Rows;
         var key = new ArrangementKey(Enumerable.Range(0, keys.Count).Select(i => (MirScalarExpr)new MirScalarExpr.Column(i)).ToValueArray());
@@ -179,14 +183,14 @@ internal sealed partial class Render
             var all = source.Columns;
             var columns = kept.Select(c => all[c]);
             var joined = left.Arranged.Join("collate", right.Arranged, RowKernels.Project(source, kept, columns), RowLayout.For(columns).Shape);
-            result = Bundle.OfStream(joined, columns, result.Errors, part.Rows.Errors);
+            result = Bundle<TTime>.OfStream(joined, columns, result.Errors, part.Rows.Errors);
         }
 
         return result;
     }
 
     /// <summary>The aggregates in the order of the plan.</summary>
-    private static Bundle InOrder(Bundle result, List<ReducePart> parts, LirRelationExpr.Reduce node, ValueArray<ColumnType> keys)
+    private static Bundle<TTime> InOrder(Bundle<TTime> result, List<ReducePart> parts, LirRelationExpr.Reduce node, ValueArray<ColumnType> keys)
     {
         var order = parts.SelectMany(p => p.Aggregates).ToValueArray();
         if (order == ValueArray.Range(order.Count))
@@ -196,7 +200,7 @@ internal sealed partial class Render
         var columns = outputs.Select(c => before[c]);
         var rows = result.Ok.Map(
             "order aggregates", RowKernels.Project(RowSource.Whole(before), outputs, columns), RowLayout.For(columns).Shape);
-        return Bundle.OfStream(rows, columns, result.Errors);
+        return Bundle<TTime>.OfStream(rows, columns, result.Errors);
     }
 
     private static int IndexOf(ValueArray<int> items, int item) => items.AsSpan().IndexOf(item);

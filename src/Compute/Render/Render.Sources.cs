@@ -9,10 +9,9 @@ using Materialize.Repr;
 namespace Materialize.Compute.Render;
 
 // Leaves of a plan.
-internal sealed partial class Render
+internal sealed partial class Render<TTime>
 {
-    /// <summary>Fed by worker 0 at the as-of, then closed everywhere: it never changes.</summary>
-    private Bundle Constant(LirRelationExpr.Constant node)
+    private Bundle<TTime> Constant(LirRelationExpr.Constant node)
     {
         if (node.Error is { } error)
             return Failed(node.Columns, error);
@@ -24,28 +23,21 @@ internal sealed partial class Render
             diffs[i] = node.Rows[i].Diff;
         }
 
-        return Bundle.OfStream(Feed("constant", rows, diffs), scope.Empty(Bundle.ErrorShape), node.Columns);
+        return Bundle<TTime>.OfStream(Feed("constant", rows, diffs), scope.Empty(Bundle<TTime>.ErrorShape), node.Columns);
     }
 
-    private Rows ErrorConstant(EvalError error)
+    private Stream<TTime> ErrorConstant(EvalError error)
     {
-        using var rows = new RowWriter(Bundle.ErrorShape);
+        using var rows = new RowWriter(Bundle<TTime>.ErrorShape);
         RowKernels.Encode(error, rows);
         return Feed("constant error", rows, [1]);
     }
 
-    private Rows Feed(string name, RowWriter rows, long[] diffs)
-    {
-        var (input, stream) = scope.NewInput(name, rows.Shape, asOf);
-        if (scope.Worker.Index == 0)
-            input.Send(rows, [asOf], diffs);
-        input.Close();
-        return stream;
-    }
+    private Stream<TTime> Feed(string name, RowWriter rows, long[] diffs) => feed(name, rows, diffs);
 
-    private Bundle Get(LirRelationExpr.Get node)
+    private Bundle<TTime> Get(LirRelationExpr.Get node)
     {
-        var collection = _collections[node.Id];
+        var collection = Collection(node.Id);
         if (node.Key is not { } key)
             return Apply(collection, node.Mfp, node.Columns, "get");
 
@@ -58,7 +50,7 @@ internal sealed partial class Render
     }
 
     /// <summary>Only some keys: a join with the arrangement of these keys, which visits nothing else.</summary>
-    private Bundle GetLiterals(Bundle collection, ArrangedCollection arranged, ValueArray<ValueArray<Datum>> literals, LirRelationExpr.Get node)
+    private Bundle<TTime> GetLiterals(Bundle<TTime> collection, ArrangedCollection<TTime> arranged, ValueArray<ValueArray<Datum>> literals, LirRelationExpr.Get node)
     {
         using var keys = new RowWriter(arranged.Shape.KeyLayout.Shape);
         foreach (var key in literals.Distinct())
@@ -70,13 +62,13 @@ internal sealed partial class Render
         var kernel = RowKernels.Mfp(node.Mfp, source, node.Columns);
         if (!kernel.IsTemporal)
         {
-            return Bundle.OfStream(
+            return Bundle<TTime>.OfStream(
                 arranged.Arranged.Join("look up", wanted.Arranged, kernel.Kernel, kernel.Shape), node.Columns, collection.Errors, wanted.Errors);
         }
 
         var rows = arranged.Arranged.Join(
             "look up", wanted.Arranged, RowKernels.Project(source, collection.Columns), RowLayout.For(collection.Columns).Shape);
-        var found = Bundle.OfStream(rows, collection.Columns, collection.Errors, wanted.Errors);
+        var found = Bundle<TTime>.OfStream(rows, collection.Columns, collection.Errors, wanted.Errors);
         return Apply(found, node.Mfp, node.Columns, "get");
     }
 }

@@ -7,9 +7,9 @@ using Materialize.Repr;
 
 namespace Materialize.Compute.Render;
 
-internal sealed partial class Render
+internal sealed partial class Render<TTime>
 {
-    private Bundle TopK(LirRelationExpr.TopK node)
+    private Bundle<TTime> TopK(LirRelationExpr.TopK node)
     {
         var input = Plan(node.Input);
         long? limit = node.Limit switch
@@ -20,7 +20,7 @@ internal sealed partial class Render
             _ => throw new UnsupportedPlanException("LIMIT with an expression over the group is not supported"),
         };
         if (limit == 0)
-            return Bundle.OfStream(scope.Empty(RowLayout.For(node.Columns).Shape), input.Errors, node.Columns);
+            return Bundle<TTime>.OfStream(scope.Empty(RowLayout.For(node.Columns).Shape), input.Errors, node.Columns);
 
         var rows = input.OkAs(node.Columns);
         var columns = node.Columns;
@@ -34,6 +34,6 @@ internal sealed partial class Render
             RowLayout.For(columns).Shape,
             limit,
             checked((long)Math.Min(node.Offset, long.MaxValue)));
-        return Bundle.OfStream(top, columns, input.Errors);
+        return Bundle<TTime>.OfStream(top, columns, input.Errors);
     }
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Materialize.Compute.Kernels;
+using Materialize.Core.Rows;
 using Materialize.Dataflow;
 using Materialize.Expr;
 using Materialize.Protocol;
@@ -12,18 +13,29 @@ namespace Materialize.Compute.Render;
 /// Turns a plan into operators, node by node, at one worker. Every worker renders the same plan in the same order, which is all
 /// that makes their operators meet; nothing here may depend on the worker but who feeds a constant.
 /// </summary>
-/// <param name="asOf">The first time that the dataflow shows.</param>
-internal sealed partial class Render(Scope<Time> scope, ulong asOf)
+/// <param name="outside">Finds collections that were not made here: those around a loop.</param>
+/// <param name="feed">Makes a collection of constant rows, each with its diff.</param>
+internal sealed partial class Render<TTime>(Scope<TTime> scope, Func<Id, Bundle<TTime>> outside, Func<string, RowWriter, long[], Stream<TTime>> feed)
+    where TTime : unmanaged, ITime<TTime>
 {
-    private readonly Dictionary<Id, Bundle> _collections = [];
+    private readonly Dictionary<Id, Bundle<TTime>> _collections = [];
 
     /// <summary>Makes a collection known under an id: an import, or an object just built.</summary>
-    public void Bind(Id id, Bundle bundle) => _collections[id] = bundle;
+    public void Bind(Id id, Bundle<TTime> bundle) => _collections[id] = bundle;
 
-    public Bundle Collection(GlobalId id) => _collections[new Id.Global(id)];
+    public Bundle<TTime> Collection(GlobalId id) => Collection(new Id.Global(id));
+
+    public Bundle<TTime>? Known(Id id) => _collections.GetValueOrDefault(id);
+
+    private Bundle<TTime> Collection(Id id)
+    {
+        if (!_collections.TryGetValue(id, out var bundle))
+            _collections.Add(id, bundle = outside(id));
+        return bundle;
+    }
 
     /// <summary>The collection that <paramref name="plan"/> describes, its rows laid out as the plan's columns.</summary>
-    public Bundle Plan(LirRelationExpr plan)
+    public Bundle<TTime> Plan(LirRelationExpr plan)
     {
         RuntimeHelpers.EnsureSufficientExecutionStack();
         try
@@ -33,6 +45,7 @@ internal sealed partial class Render(Scope<Time> scope, ulong asOf)
                 LirRelationExpr.Constant x => Constant(x),
                 LirRelationExpr.Get x => Get(x),
                 LirRelationExpr.Let x => Let(x),
+                LirRelationExpr.LetRec x => LetRec(x),
                 LirRelationExpr.MapFilterProject x => MapFilterProject(x),
                 LirRelationExpr.FlatMap x => FlatMap(x),
                 LirRelationExpr.Join x => Join(x),
@@ -58,10 +71,10 @@ internal sealed partial class Render(Scope<Time> scope, ulong asOf)
     }
 
     /// <summary>A collection with an error for its only content: whoever reads it learns what is wrong.</summary>
-    public Bundle Failed(Core.Collections.ValueArray<ColumnType> columns, EvalError error) =>
-        Bundle.OfStream(scope.Empty(RowLayout.For(columns).Shape), ErrorConstant(error), columns);
+    public Bundle<TTime> Failed(Core.Collections.ValueArray<ColumnType> columns, EvalError error) =>
+        Bundle<TTime>.OfStream(scope.Empty(RowLayout.For(columns).Shape), ErrorConstant(error), columns);
 
-    private Bundle Let(LirRelationExpr.Let let)
+    private Bundle<TTime> Let(LirRelationExpr.Let let)
     {
         var id = new Id.Local(let.LocalId);
         var outer = _collections.GetValueOrDefault(id);
@@ -74,56 +87,56 @@ internal sealed partial class Render(Scope<Time> scope, ulong asOf)
         return body;
     }
 
-    private Bundle MapFilterProject(LirRelationExpr.MapFilterProject node) => Apply(Plan(node.Input), node.Mfp, node.Columns, "map, filter, project");
+    private Bundle<TTime> MapFilterProject(LirRelationExpr.MapFilterProject node) => Apply(Plan(node.Input), node.Mfp, node.Columns, "map, filter, project");
 
     /// <summary>The bundle with <paramref name="mfp"/> applied, by way of whatever form of it there is.</summary>
-    private Bundle Apply(Bundle input, Mfp mfp, Core.Collections.ValueArray<ColumnType> columns, string name)
+    private Bundle<TTime> Apply(Bundle<TTime> input, Mfp mfp, Core.Collections.ValueArray<ColumnType> columns, string name)
     {
         if (mfp.IsIdentity && Layouts.AreEqual(input.Columns, columns))
             return input;
         if (!input.HasStream)
             return ApplyToArrangement(input, input.Arrangements[0], mfp, columns, name);
         var kernel = RowKernels.Mfp(mfp, RowSource.Whole(input.Columns), columns);
-        return Bundle.OfStream(input.Ok.Map(name, kernel.Kernel, kernel.Shape, kernel.IsTemporal), columns, input.Errors);
+        return Bundle<TTime>.OfStream(input.Ok.Map(name, kernel.Kernel, kernel.Shape, kernel.IsTemporal), columns, input.Errors);
     }
 
-    private Bundle ApplyToArrangement(Bundle input, ArrangedCollection from, Mfp mfp, Core.Collections.ValueArray<ColumnType> columns, string name)
+    private Bundle<TTime> ApplyToArrangement(Bundle<TTime> input, ArrangedCollection<TTime> from, Mfp mfp, Core.Collections.ValueArray<ColumnType> columns, string name)
     {
         var kernel = RowKernels.Mfp(mfp, RowSource.Arranged(from.Shape), columns);
         if (!kernel.IsTemporal)
-            return Bundle.OfStream(from.Arranged.AsStream(name, kernel.Kernel, kernel.Shape), columns, input.Errors);
+            return Bundle<TTime>.OfStream(from.Arranged.AsStream(name, kernel.Kernel, kernel.Shape), columns, input.Errors);
         var all = RowKernels.Mfp(mfp, RowSource.Whole(input.Columns), columns);
         var rows = input.Ok;
-        return Bundle.OfStream(rows.Map(name, all.Kernel, all.Shape, temporal: true), columns, input.Errors);
+        return Bundle<TTime>.OfStream(rows.Map(name, all.Kernel, all.Shape, temporal: true), columns, input.Errors);
     }
 
-    private Bundle Negate(LirRelationExpr.Negate node)
+    private Bundle<TTime> Negate(LirRelationExpr.Negate node)
     {
         var input = Plan(node.Input);
         var rows = input.OkAs(node.Columns);
-        return Bundle.OfStream(rows.Negate(), input.Errors, node.Columns);
+        return Bundle<TTime>.OfStream(rows.Negate(), input.Errors, node.Columns);
     }
 
-    private Bundle Threshold(LirRelationExpr.Threshold node)
+    private Bundle<TTime> Threshold(LirRelationExpr.Threshold node)
     {
         var input = Plan(node.Input);
         var rows = input.OkAs(node.Columns);
-        return Bundle.OfStream(rows.Threshold(), input.Errors, node.Columns);
+        return Bundle<TTime>.OfStream(rows.Threshold(), input.Errors, node.Columns);
     }
 
-    private Bundle Union(LirRelationExpr.Union node)
+    private Bundle<TTime> Union(LirRelationExpr.Union node)
     {
         var inputs = node.Inputs.Select(Plan);
         if (inputs.IsEmpty)
-            return Bundle.OfStream(scope.Empty(RowLayout.For(node.Columns).Shape), scope.Empty(Bundle.ErrorShape), node.Columns);
+            return Bundle<TTime>.OfStream(scope.Empty(RowLayout.For(node.Columns).Shape), scope.Empty(Bundle<TTime>.ErrorShape), node.Columns);
         var rows = inputs.Select(i => i.OkAs(node.Columns));
         var all = rows[0].Concat([.. rows.Skip(1)]);
         if (node.Consolidate)
             all = all.Consolidate();
-        return Bundle.OfStream(all, inputs[0].Errors.Concat([.. inputs.Skip(1).Select(i => i.Errors)]), node.Columns);
+        return Bundle<TTime>.OfStream(all, inputs[0].Errors.Concat([.. inputs.Skip(1).Select(i => i.Errors)]), node.Columns);
     }
 
-    private Bundle ArrangeBy(LirRelationExpr.ArrangeBy node)
+    private Bundle<TTime> ArrangeBy(LirRelationExpr.ArrangeBy node)
     {
         var input = Plan(node.Input);
         foreach (var key in node.Keys)

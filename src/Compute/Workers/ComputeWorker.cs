@@ -144,7 +144,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
         var description = plan.Description;
         instance.Graph = worker.BuildDataflow(description.DebugName, scope =>
         {
-            var render = new Render.Render(scope, plan.AsOf);
+            var render = RenderStart.Begin(scope, plan.AsOf);
             foreach (var import in description.SourceImports)
             {
                 try
@@ -162,7 +162,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
             }
 
             foreach (var import in description.IndexImports)
-                render.Import(import, _collections[import.Id].Trace!, plan.AsOf);
+                render.Import(scope, import, _collections[import.Id].Trace!, plan.AsOf);
             foreach (var build in description.Objects)
                 render.Bind(new Expr.Id.Global(build.Id), render.Plan(build.Plan));
             foreach (var export in description.IndexExports)

@@ -40,19 +40,15 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         var replica = new Replica(name, processes.Count, statusChanged);
         lock (_gate)
             _replicas.Add(name, replica);
-        for (var i = 0; i < processes.Count; i++)
-        {
-            var process = replica.Processes[i];
-            var loop = new LinkLoop<ComputeCommand, ComputeResponse>(
-                $"compute {id}.{name} process {i}",
-                processes[i],
-                link => Connected(replica, process, link),
-                response => Received(replica, process, response),
-                () => Disconnected(replica, process),
-                time,
-                logger);
-            replica.Loops.Add(loop.RunAsync(replica.Stop.Token));
-        }
+        var loop = new LinkLoop<ComputeCommand, ComputeResponse>(
+            $"compute {id}.{name}",
+            processes,
+            links => Connected(replica, links),
+            (process, response) => Received(replica, process, response),
+            () => Disconnected(replica),
+            time,
+            logger);
+        replica.Loop = loop.RunAsync(replica.Stop.Token);
     }
 
     public async ValueTask DropReplicaAsync(string name)
@@ -218,59 +214,50 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             await replica.DisposeAsync();
     }
 
-    private void Connected(Replica replica, ReplicaProcess process, IControlLink<ComputeCommand, ComputeResponse> link)
+    private void Connected(Replica replica, IReadOnlyList<IControlLink<ComputeCommand, ComputeResponse>> links)
     {
         lock (_gate)
         {
-            process.Reset(link);
-            link.Send(new ComputeCommand.Hello(Guid.NewGuid()));
-            link.Send(new ComputeCommand.CreateInstance(config));
+            replica.Connect(links);
+            replica.SendToConnected([new ComputeCommand.CreateInstance(config)]);
             foreach (var dataflow in _dataflows)
-            {
-                foreach (var command in dataflow.CreationCommands(dataflow.RebuildFrom(registry)))
-                    link.Send(command);
-            }
-
+                replica.SendToConnected(dataflow.CreationCommands(dataflow.RebuildFrom(registry)));
             foreach (var peek in _peeks.Values)
             {
                 peek.Forget(replica.Name);
-                link.Send(new ComputeCommand.Peek(peek.Request));
+                replica.SendToConnected([new ComputeCommand.Peek(peek.Request)]);
             }
 
-            link.Send(new ComputeCommand.InitializationComplete());
+            replica.SendToConnected([new ComputeCommand.InitializationComplete()]);
         }
 
-        if (replica.IsOnline)
-            replica.StatusChanged(ReplicaStatus.Online);
+        replica.StatusChanged(ReplicaStatus.Online);
     }
 
-    private void Disconnected(Replica replica, ReplicaProcess process)
+    private void Disconnected(Replica replica)
     {
-        bool wasOnline;
         lock (_gate)
         {
-            wasOnline = replica.IsOnline;
-            process.Link = null;
+            replica.Disconnect();
             foreach (var peek in _peeks.Values)
                 peek.Forget(replica.Name);
         }
 
-        if (wasOnline)
-            replica.StatusChanged(ReplicaStatus.Offline);
+        replica.StatusChanged(ReplicaStatus.Offline);
     }
 
-    private void Received(Replica replica, ReplicaProcess process, ComputeResponse response)
+    private void Received(Replica replica, int process, ComputeResponse response)
     {
         switch (response)
         {
             case ComputeResponse.Frontiers frontiers:
-                ReceiveFrontiers(replica, process, frontiers);
+                ReceiveFrontiers(frontiers);
                 break;
             case ComputeResponse.PeekResponse peek:
                 ReceivePeek(replica, process, peek);
                 break;
             case ComputeResponse.SubscribeResponse subscribe:
-                ReceiveSubscribe(replica, process, subscribe);
+                ReceiveSubscribe(replica, subscribe);
                 break;
             case ComputeResponse.SubscribeDropped:
                 // Only answers our own drop, after which nobody listens.
@@ -278,25 +265,22 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         }
     }
 
-    private void ReceiveFrontiers(Replica replica, ReplicaProcess process, ComputeResponse.Frontiers frontiers)
+    private void ReceiveFrontiers(ComputeResponse.Frontiers frontiers)
     {
         if (frontiers.Write is not { } write)
             return;
-        Frontier upper;
         DataflowState? dataflow;
         lock (_gate)
         {
             if (!_exports.TryGetValue(frontiers.Id, out dataflow))
                 return;
-            process.Uppers[frontiers.Id] = Frontier.Of(write.Time);
-            upper = replica.Upper(frontiers.Id);
         }
 
-        registry.AdvanceUpper(frontiers.Id, upper);
+        registry.AdvanceUpper(frontiers.Id, Frontier.Of(write.Time));
         Downgrade(dataflow);
     }
 
-    private void ReceivePeek(Replica replica, ReplicaProcess process, ComputeResponse.PeekResponse response)
+    private void ReceivePeek(Replica replica, int process, ComputeResponse.PeekResponse response)
     {
         PendingPeek? peek;
         PeekAnswer? answer;
@@ -305,7 +289,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             // Answers to cancelled peeks, and of slower replicas, are expected.
             if (!_peeks.TryGetValue(response.Uuid, out peek))
                 return;
-            answer = peek.Add(replica.Name, process.Index, replica.Processes.Length, response.Result);
+            answer = peek.Add(replica.Name, process, replica.Processes, response.Result);
             if (answer is null)
                 return;
             _peeks.Remove(response.Uuid);
@@ -319,7 +303,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         peek.Done.TrySetResult(answer);
     }
 
-    private void ReceiveSubscribe(Replica replica, ReplicaProcess process, ComputeResponse.SubscribeResponse response)
+    private void ReceiveSubscribe(Replica replica, ComputeResponse.SubscribeResponse response)
     {
         DataflowState? dataflow;
         lock (_gate)
@@ -327,7 +311,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             if (!_exports.TryGetValue(response.Id, out dataflow) || dataflow.Subscribe is not { } receiver || dataflow.SubscribeDone)
                 return;
             // Under the lock, so that batches of two replicas cannot cross; the receiver only queues.
-            foreach (var batch in dataflow.Merge.Add(replica.Name, process.Index, replica.Processes.Length, response.Batch))
+            if (dataflow.Merge.Add(replica.Name, response.Batch) is { } batch)
             {
                 receiver.Receive(batch);
                 dataflow.SubscribeFrontier = Frontier.Of(batch.Upper);

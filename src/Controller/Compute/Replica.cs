@@ -1,66 +1,50 @@
 using Materialize.Protocol;
-using Materialize.Repr;
 
 namespace Materialize.Controller;
 
-/// <summary>One process of a replica. Guarded by its instance's lock.</summary>
-internal sealed class ReplicaProcess(int index)
-{
-    public int Index { get; } = index;
-
-    /// <summary>Null while disconnected.</summary>
-    public IControlLink<ComputeCommand, ComputeResponse>? Link { get; set; }
-
-    /// <summary>As this connection has reported them.</summary>
-    public Dictionary<GlobalId, Frontier> Uppers { get; } = [];
-
-    public void Reset(IControlLink<ComputeCommand, ComputeResponse> link)
-    {
-        Link = link;
-        Uppers.Clear();
-    }
-}
-
-/// <summary>A replica: processes that together compute every dataflow of the instance.</summary>
+/// <summary>
+/// A replica: processes that together compute every dataflow of the instance. Process 0 takes the commands and passes them on to the others;
+/// it also speaks for all where what is said is global: frontiers, subscribes. Peeks are answered by each for its share. Guarded by its instance's lock.
+/// </summary>
 internal sealed class Replica(string name, int processes, Action<ReplicaStatus> statusChanged) : IAsyncDisposable
 {
+    private IReadOnlyList<IControlLink<ComputeCommand, ComputeResponse>>? _links;
+
     public string Name { get; } = name;
 
-    public ReplicaProcess[] Processes { get; } = [.. Enumerable.Range(0, processes).Select(i => new ReplicaProcess(i))];
+    public int Processes { get; } = processes;
 
     public CancellationTokenSource Stop { get; } = new();
 
-    public List<Task> Loops { get; } = [];
+    public Task Loop { get; set; } = Task.CompletedTask;
 
     public Action<ReplicaStatus> StatusChanged { get; } = statusChanged;
 
-    public bool IsOnline => Processes.All(p => p.Link is not null);
-
-    /// <summary>How far all processes have come: a time is complete when it is complete on each of them.</summary>
-    public Frontier Upper(GlobalId id)
+    /// <summary>All processes are connected: each is told the same nonce, by which they know that they belong together.</summary>
+    public void Connect(IReadOnlyList<IControlLink<ComputeCommand, ComputeResponse>> links)
     {
-        var upper = Frontier.Empty;
-        foreach (var process in Processes)
-            upper = Frontier.Min(upper, process.Uppers.GetValueOrDefault(id, Frontier.Minimum));
-        return upper;
+        _links = links;
+        var hello = new ComputeCommand.Hello(Guid.NewGuid());
+        foreach (var link in links)
+            link.Send(hello);
     }
 
-    public void SendToConnected(ComputeCommand command)
-    {
-        foreach (var process in Processes)
-            process.Link?.Send(command);
-    }
+    public void SendToConnected(ComputeCommand command) => _links?[0].Send(command);
+
+    public void Disconnect() => _links = null;
 
     public void SendToConnected(IEnumerable<ComputeCommand> commands)
     {
+        if (_links is null)
+            return;
         foreach (var command in commands)
-            SendToConnected(command);
+            _links[0].Send(command);
     }
 
     public async ValueTask DisposeAsync()
     {
         await Stop.CancelAsync();
-        await Task.WhenAll(Loops);
+        await Loop;
         Stop.Dispose();
     }
 }

@@ -3,14 +3,15 @@ using Microsoft.Extensions.Logging;
 namespace Materialize.Controller;
 
 /// <summary>
-/// Keeps one process of a replica connected: connects with back-off, hands each new link to its owner (which sends the history),
-/// passes on responses, and starts over when the link breaks.
+/// Keeps the processes of one replica connected: connects to all with back-off, hands the new links to their owner (which sends the
+/// history), passes on responses, and starts over with all of them when one breaks: processes of a replica live and die together.
 /// </summary>
+/// <param name="received">Called with the number of the process; those of different processes at the same time.</param>
 internal sealed partial class LinkLoop<TCommand, TResponse>(
     string name,
-    IControlConnector<TCommand, TResponse> connector,
-    Action<IControlLink<TCommand, TResponse>> connected,
-    Action<TResponse> received,
+    IReadOnlyList<IControlConnector<TCommand, TResponse>> processes,
+    Action<IReadOnlyList<IControlLink<TCommand, TResponse>>> connected,
+    Action<int, TResponse> received,
     Action disconnected,
     TimeProvider time,
     ILogger logger)
@@ -23,16 +24,17 @@ internal sealed partial class LinkLoop<TCommand, TResponse>(
         var backOff = FirstBackOff;
         while (!cancel.IsCancellationRequested)
         {
+            var links = new List<IControlLink<TCommand, TResponse>>();
             try
             {
-                await using var link = await connector.ConnectAsync(cancel);
+                foreach (var process in processes)
+                    links.Add(await process.ConnectAsync(cancel));
                 backOff = FirstBackOff;
                 LogConnected(name);
-                connected(link);
+                connected(links);
                 try
                 {
-                    while (true)
-                        received(await link.ReceiveAsync(cancel));
+                    await ReceiveAsync(links, cancel);
                 }
                 finally
                 {
@@ -47,6 +49,11 @@ internal sealed partial class LinkLoop<TCommand, TResponse>(
             {
                 LogLost(name, e.Message);
             }
+            finally
+            {
+                foreach (var link in links)
+                    await link.DisposeAsync();
+            }
 
             try
             {
@@ -59,6 +66,23 @@ internal sealed partial class LinkLoop<TCommand, TResponse>(
 
             backOff = TimeSpan.FromTicks(Math.Min(backOff.Ticks * 2, LongestBackOff.Ticks));
         }
+    }
+
+    /// <summary>Until one of the links fails, which is how it ends.</summary>
+    private async Task ReceiveAsync(List<IControlLink<TCommand, TResponse>> links, CancellationToken cancel)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var loops = links.Select((link, process) => ReceiveAsync(link, process, stop.Token)).ToList();
+        var first = await Task.WhenAny(loops);
+        await stop.CancelAsync();
+        await ((Task)Task.WhenAll(loops)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await first;
+    }
+
+    private async Task ReceiveAsync(IControlLink<TCommand, TResponse> link, int process, CancellationToken cancel)
+    {
+        while (true)
+            received(process, await link.ReceiveAsync(cancel));
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "connected to {Name}")]

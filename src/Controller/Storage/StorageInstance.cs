@@ -24,7 +24,7 @@ internal sealed class StorageInstance(InstanceId id, TimeProvider time, ILogger 
         lock (_gate)
             _replicas.Add(name, replica);
         var loop = new LinkLoop<StorageCommand, StorageResponse>(
-            $"storage {id}.{name}", processes[0], link => Connected(replica, link), Received, () => Disconnected(replica), time, logger);
+            $"storage {id}.{name}", [processes[0]], links => Connected(replica, links[0]), (_, response) => Received(response), () => Disconnected(replica), time, logger);
         replica.Loop = loop.RunAsync(replica.Stop.Token);
     }
 

@@ -408,9 +408,9 @@ internal sealed unsafe class TopKOutput<TTime> : IDisposable where TTime : unman
             return;
         var io = _finish!.Io;
         _keys!.Peek().CopyAddresses(0, count, io.Parts[0]);
-        _values!.Peek().CopyAddresses(0, count, io.Parts[1]);
+        _values!.Peek().CopyAddresses(0, count, io.Parts[2]);
         for (var i = 0; i < count; i++)
-            io.Parts[2][i] = SortedRow.RowAddress((byte*)io.Parts[1][i], _values.LengthOf(i), _stored, _sortKey);
+            io.Parts[1][i] = SortedRow.RowAddress((byte*)io.Parts[2][i], _values.LengthOf(i), _stored, _sortKey);
         _finish.Invoke(count);
         for (var j = 0; j < io.Emitted; j++)
         {

@@ -127,8 +127,8 @@ internal sealed unsafe class WholeTopK : IWholeReduction
 
             _rows.Clear();
             _finish.Io.Parts[0][0] = (nint)key;
-            _finish.Io.Parts[1][0] = values[i];
-            _finish.Io.Parts[2][0] = SortedRow.RowAddress((byte*)values[i], lengths[i], _stored, _sortKey);
+            _finish.Io.Parts[2][0] = values[i];
+            _finish.Io.Parts[1][0] = SortedRow.RowAddress((byte*)values[i], lengths[i], _stored, _sortKey);
             _finish.Invoke(1);
             output.AppendRange(_rows.Peek(), 0, _rows.Count);
             for (var r = 0; r < _rows.Count; r++)

@@ -31,7 +31,14 @@ public sealed class PeerLostException(int process, Exception? cause)
 /// <summary>The workers of this process, joined with those of the replica's other processes.</summary>
 public sealed class Mesh : IAsyncDisposable
 {
+    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan KeepAliveInterval = TimeSpan.FromSeconds(1);
+
+    // Much longer than any pause of a live process, on a machine with too much to do: what ends here is computed again from nothing.
+    private static readonly TimeSpan SilenceMax = TimeSpan.FromSeconds(30);
+
     private readonly MeshOptions _options;
+    private readonly Channel<byte[]> _control = Channel.CreateUnbounded<byte[]>();
     private readonly Connection?[] _connections;
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -49,18 +56,40 @@ public sealed class Mesh : IAsyncDisposable
     /// <summary>Faults with <see cref="PeerLostException"/> when a peer is gone: the workers stop getting anything, dispose and begin a new epoch. Completes when disposed.</summary>
     public Task Ended => _ended.Task;
 
-    /// <summary>Listens, connects to all peers, and returns when all are there. Worker threads are not started: <see cref="WorkerGroup.Start"/>.</summary>
+    /// <summary>What <see cref="SendControl"/> of other processes sent, each process's in its order; completes when the mesh is disposed.</summary>
+    public ChannelReader<byte[]> Control => _control.Reader;
+
+    /// <summary>Sends a message to every other process, behind what was sent before. Any thread; order is that of the calls.</summary>
+    public void SendControl(ReadOnlySpan<byte> message)
+    {
+        var frame = MeshFrames.Control(message);
+        foreach (var connection in _connections)
+            connection?.Send(frame);
+    }
+
+    /// <summary>
+    /// Listens, connects to all peers, and returns when all are there; waits as long as it takes. Worker threads are not started: <see cref="WorkerGroup.Start"/>.
+    /// </summary>
+    /// <remarks>A peer of another epoch is refused and tried again: it is what a dead epoch left behind, or is ahead of us, and then our caller gives up.</remarks>
     /// <param name="listener">Bound and listening at this process's address; not disposed.</param>
-    /// <exception cref="InvalidDataException">A peer is of another version, replica or epoch.</exception>
+    /// <exception cref="InvalidDataException">A peer is of another version, replica or layout.</exception>
     public static async Task<Mesh> JoinAsync(MeshOptions options, Socket listener, CancellationToken cancel)
     {
         var mesh = new Mesh(options);
         try
         {
             for (var peer = 0; peer < options.Process; peer++)
-                mesh.Add(await mesh.ConnectAsync(options.Addresses[peer], cancel));
+                mesh._connections[peer] = await mesh.ConnectAsync(peer, cancel);
             while (Array.FindIndex(mesh._connections, options.Process + 1, static c => c is null) >= 0)
-                mesh.Add(await mesh.AcceptAsync(listener, cancel));
+            {
+                if (await mesh.AcceptAsync(listener, cancel) is { } connection)
+                {
+                    // The same peer again, in the same epoch: it gave its first attempt up.
+                    if (mesh._connections[connection.Process] is { } stale)
+                        await stale.CloseAsync();
+                    mesh._connections[connection.Process] = connection;
+                }
+            }
         }
         catch
         {
@@ -83,6 +112,7 @@ public sealed class Mesh : IAsyncDisposable
         }
 
         Group.Dispose();
+        _control.Writer.TryComplete();
         _ended.TrySetResult();
         _ = _ended.Task.Exception; // observed: a caller who disposes knows
         _stop.Dispose();
@@ -90,57 +120,76 @@ public sealed class Mesh : IAsyncDisposable
 
     private MeshHello Hello => new(_options.Replica, _options.Epoch, _options.Process, _options.Addresses.Count, _options.WorkersPerProcess);
 
-    private async Task<(int Process, Socket Socket, NetworkStream Stream)> ConnectAsync(EndPoint address, CancellationToken cancel)
+    private async Task<Connection> ConnectAsync(int peer, CancellationToken cancel)
     {
         while (true)
         {
-            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            var address = _options.Addresses[peer];
+            var socket = address.AddressFamily == AddressFamily.Unix
+                ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
+                : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
                 await socket.ConnectAsync(address, cancel);
+                var stream = new NetworkStream(socket, ownsSocket: true);
+                var theirs = await GreetAsync(stream, cancel);
+                if (theirs == (Hello with { Process = peer }))
+                    return new Connection(this, peer, stream);
+                await stream.DisposeAsync();
+                if (theirs with { Process = peer, Epoch = _options.Epoch } != Hello with { Process = peer })
+                    throw new InvalidDataException($"the peer at {address} is {theirs}, this process is {Hello}");
             }
-            catch (SocketException)
+            catch (Exception e) when (e is SocketException or IOException)
             {
-                // Peers start in any order: it may not listen yet. The caller's token bounds the patience.
+                // Peers start in any order: it may not listen yet, or be about to end. The caller's token bounds the patience.
                 socket.Dispose();
-                await Task.Delay(20, cancel);
-                continue;
             }
 
-            return await GreetAsync(socket, cancel);
+            await Task.Delay(20, cancel);
         }
     }
 
-    private async Task<(int Process, Socket Socket, NetworkStream Stream)> AcceptAsync(Socket listener, CancellationToken cancel)
+    /// <summary>Null: not one that is awaited; it was turned away.</summary>
+    private async Task<Connection?> AcceptAsync(Socket listener, CancellationToken cancel)
     {
         var socket = await listener.AcceptAsync(cancel);
-        socket.NoDelay = true;
-        return await GreetAsync(socket, cancel);
-    }
-
-    private async Task<(int Process, Socket Socket, NetworkStream Stream)> GreetAsync(Socket socket, CancellationToken cancel)
-    {
+        if (socket.AddressFamily != AddressFamily.Unix)
+            socket.NoDelay = true;
         var stream = new NetworkStream(socket, ownsSocket: true);
         try
         {
-            await Hello.WriteAsync(stream, cancel);
-            var theirs = await MeshHello.ReadAsync(stream, cancel);
-            if (theirs with { Process = _options.Process } != Hello || (uint)theirs.Process >= (uint)_connections.Length || theirs.Process == _options.Process)
-                throw new InvalidDataException($"the peer is {theirs}, this process is {Hello}");
-            return (theirs.Process, socket, stream);
+            var theirs = await GreetAsync(stream, cancel);
+            if (theirs == Hello with { Process = theirs.Process } && theirs.Process > _options.Process && theirs.Process < _connections.Length)
+                return new Connection(this, theirs.Process, stream);
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException)
+        {
+            // A stranger, or a peer that went away: others may still come.
+        }
+
+        await stream.DisposeAsync();
+        return null;
+    }
+
+    private async Task<MeshHello> GreetAsync(NetworkStream stream, CancellationToken cancel)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(HandshakeTimeout);
+        try
+        {
+            await Hello.WriteAsync(stream, patience.Token);
+            return await MeshHello.ReadAsync(stream, patience.Token);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            await stream.DisposeAsync();
+            throw new IOException("the peer does not answer");
         }
         catch
         {
             await stream.DisposeAsync();
             throw;
         }
-    }
-
-    private void Add((int Process, Socket Socket, NetworkStream Stream) peer)
-    {
-        if (_connections[peer.Process] is not null)
-            throw new InvalidDataException($"two connections of process {peer.Process}");
-        _connections[peer.Process] = new Connection(this, peer.Process, peer.Stream);
     }
 
     private void Lose(int process, Exception? cause)
@@ -154,6 +203,8 @@ public sealed class Mesh : IAsyncDisposable
     {
         private readonly Channel<byte[]> _outbox = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
         private Task _tasks = Task.CompletedTask;
+
+        public int Process => process;
 
         // Bounded by credits: workers with too much under way hold back what makes data (Worker.IsCongested).
         public void Send(byte[] frame) => _outbox.Writer.TryWrite(frame);
@@ -192,8 +243,20 @@ public sealed class Mesh : IAsyncDisposable
         {
             var writer = PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true));
             var reader = _outbox.Reader;
-            while (await reader.WaitToReadAsync(cancel))
+            var more = reader.WaitToReadAsync(cancel).AsTask();
+            while (true)
             {
+                try
+                {
+                    if (!await more.WaitAsync(KeepAliveInterval, cancel))
+                        return;
+                    more = reader.WaitToReadAsync(cancel).AsTask();
+                }
+                catch (TimeoutException)
+                {
+                    writer.Write(MeshFrames.KeepAlive);
+                }
+
                 while (reader.TryRead(out var frame))
                 {
                     if (frame.Length > 64 * 1024)
@@ -216,9 +279,11 @@ public sealed class Mesh : IAsyncDisposable
         private async Task ReadAsync(CancellationToken cancel)
         {
             var reader = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 64 * 1024, leaveOpen: true));
+            using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             while (true)
             {
-                var read = await reader.ReadAsync(cancel);
+                silence.CancelAfter(SilenceMax);
+                var read = await reader.ReadAsync(silence.Token);
                 var buffer = read.Buffer;
                 while (TryTakeFrame(ref buffer, out var frame))
                     Handle(frame);
@@ -258,13 +323,17 @@ public sealed class Mesh : IAsyncDisposable
                         worker.Deliver(progress);
                     break;
                 case FrameKind.Data:
-                    var from = BinaryPrimitives.ReadInt32LittleEndian(body);
-                    var to = BinaryPrimitives.ReadInt32LittleEndian(body[4..]);
-                    workers[to - first].Deliver(new InboxItem.Encoded(
-                        BinaryPrimitives.ReadInt32LittleEndian(body[8..]), BinaryPrimitives.ReadInt32LittleEndian(body[12..]), body[16..].ToArray(), from));
+                    var (to, item) = MeshFrames.ReadData(body, first, workers.Count, mesh._options.WorkersPerProcess * mesh._options.Addresses.Count);
+                    workers[to].Deliver(item);
                     break;
                 case FrameKind.Credit:
-                    workers[BinaryPrimitives.ReadInt32LittleEndian(body) - first].ReturnCredit(BinaryPrimitives.ReadInt64LittleEndian(body[4..]));
+                    var (creditor, bytes) = MeshFrames.ReadCredit(body, first, workers.Count);
+                    workers[creditor].ReturnCredit(bytes);
+                    break;
+                case FrameKind.Control:
+                    mesh._control.Writer.TryWrite(body.ToArray());
+                    break;
+                case FrameKind.KeepAlive:
                     break;
                 default:
                     throw new InvalidDataException($"a frame of kind {frame[0]}");

@@ -162,6 +162,28 @@ public sealed class Worker
         }
     }
 
+    /// <summary>Frees all dataflows and what waits for them, once the worker's thread has ended.</summary>
+    internal void DropAll()
+    {
+        foreach (var graph in _dataflows.Values.ToArray())
+            graph.Drop();
+        foreach (var items in _early.Values)
+        {
+            foreach (var item in items)
+                Forget(item);
+        }
+
+        _early.Clear();
+        while (_inbox.TryDequeue(out var item))
+            Forget(item);
+    }
+
+    private static void Forget(InboxItem item)
+    {
+        if (item is InboxItem.Data data)
+            data.Message.Release();
+    }
+
     /// <summary>Adds to the inbox and wakes the worker. Any thread.</summary>
     internal void Deliver(InboxItem item)
     {

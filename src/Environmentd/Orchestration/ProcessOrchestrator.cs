@@ -10,7 +10,7 @@ namespace Materialize.Environmentd;
 internal sealed record ClusterdSettings(string Executable, string BlobUrl, string ConsensusUrl, string PubSubUrl, string LogFilter);
 
 /// <summary>
-/// Runs replicas as child processes, reached over unix sockets. A child that dies is started again, with a growing pause if it
+/// Runs replicas as child processes, reached over unix sockets, by which those of one replica also reach each other. A child that dies is started again, with a growing pause if it
 /// keeps dying; all children end when this process does, however it ends: they watch their standard input.
 /// </summary>
 internal sealed partial class ProcessOrchestrator : IReplicaOrchestrator
@@ -215,6 +215,7 @@ internal sealed partial class ProcessOrchestrator : IReplicaOrchestrator
                 "--compute-controller-listen-addr", $"unix:{Socket(index, "compute")}",
                 "--internal-http-listen-addr", "127.0.0.1:0",
                 "--process", index.ToString(CultureInfo.InvariantCulture),
+                "--mesh-addresses", string.Join(',', Enumerable.Range(0, _size.Processes).Select(i => $"unix:{Socket(i, "mesh")}")),
                 "--workers", _size.Workers.ToString(CultureInfo.InvariantCulture),
                 "--grpc-host", $"{_instance}.{_name}",
                 "--exit-with-parent",

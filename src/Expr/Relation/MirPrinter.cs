@@ -154,6 +154,14 @@ public static class MirPrinter
             _ => DatumText.Format(type, value),
         };
 
+    /// <summary>How EXPLAIN shows a limit, behind the word that begins the recursion.</summary>
+    public static string Limit(RecursionLimit? limit) => limit switch
+    {
+        null => "",
+        { ReturnsAtLimit: true } => $" [recursion_limit={limit.RoundsMax}, return_at_limit]",
+        _ => $" [recursion_limit={limit.RoundsMax}]",
+    };
+
     private sealed class Writer(PlanTextOptions options)
     {
         private readonly StringBuilder _text = new();
@@ -166,6 +174,9 @@ public static class MirPrinter
             {
                 case MirRelationExpr.Constant x:
                     WriteConstant(x, depth);
+                    return;
+                case MirRelationExpr.LetRec x:
+                    WriteRecursion(x, depth);
                     return;
                 case MirRelationExpr.Let:
                     WriteLets(expr, depth);
@@ -267,6 +278,19 @@ public static class MirPrinter
 
             Line(depth, "Return", null);
             Write(expr, depth + 1, GetContext.Plain);
+        }
+
+        private void WriteRecursion(MirRelationExpr.LetRec x, int depth)
+        {
+            Line(depth, $"With Mutually Recursive{Limit(x.Bindings[0].Limit)}", null);
+            foreach (var binding in x.Bindings)
+            {
+                Line(depth + 1, $"cte l{binding.LocalId} =", null);
+                Write(binding.Value, depth + 2, GetContext.Plain);
+            }
+
+            Line(depth, "Return", null);
+            Write(x.Body, depth + 1, GetContext.Plain);
         }
 
         private void WriteJoin(MirRelationExpr.Join x, int depth)

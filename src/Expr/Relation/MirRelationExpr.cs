@@ -117,6 +117,12 @@ public abstract record MirRelationExpr
 
     public sealed record Let(int LocalId, MirRelationExpr Value, MirRelationExpr Body) : MirRelationExpr;
 
+    /// <summary>
+    /// Collections defined by each other: all begin empty, and in each round each is what its value is, which sees those before it as of
+    /// this round and the others, itself among them, as of the last; until a round changes nothing. The body sees the outcome.
+    /// </summary>
+    public sealed record LetRec(ValueArray<RecursiveBinding> Bindings, MirRelationExpr Body) : MirRelationExpr;
+
     /// <summary>Output column i is input column <c>Outputs[i]</c>.</summary>
     public sealed record Project(MirRelationExpr Input, ValueArray<int> Outputs) : MirRelationExpr;
 
@@ -175,6 +181,7 @@ public abstract record MirRelationExpr
     public IEnumerable<MirRelationExpr> Children => this switch
     {
         Let x => [x.Value, x.Body],
+        LetRec x => [.. x.Bindings.Select(b => b.Value), x.Body],
         Project x => [x.Input],
         Map x => [x.Input],
         FlatMap x => [x.Input],
@@ -194,6 +201,7 @@ public abstract record MirRelationExpr
     public MirRelationExpr MapInputs(Func<MirRelationExpr, MirRelationExpr> f) => this switch
     {
         Let x => x with { Value = f(x.Value), Body = f(x.Body) },
+        LetRec x => x with { Bindings = x.Bindings.Select(b => b with { Value = f(b.Value) }), Body = f(x.Body) },
         Project x => x with { Input = f(x.Input) },
         Map x => x with { Input = f(x.Input) },
         FlatMap x => x with { Input = f(x.Input) },

@@ -46,6 +46,8 @@ public static class MirTyping
                 return ConstantType(x);
             case MirRelationExpr.Let x:
                 return x.Body.TypeOf();
+            case MirRelationExpr.LetRec x:
+                return x.Body.TypeOf();
             case MirRelationExpr.Project x:
                 var input = x.Input.TypeOf();
                 return new RelationType(x.Outputs.Select(i => input.Columns[i]), ProjectKeys(input.Keys, x.Outputs));

@@ -30,6 +30,9 @@ public static class ViewExpansion
                 case MirRelationExpr.Let let:
                     nextLocal = Math.Max(nextLocal, let.LocalId + 1);
                     break;
+                case MirRelationExpr.LetRec recursion:
+                    nextLocal = Math.Max(nextLocal, recursion.Bindings.Max(b => b.LocalId) + 1);
+                    break;
                 case MirRelationExpr.Get { Id: Id.Global g } when !plans.ContainsKey(g.GlobalId)
                     && catalog.IndexesOn(g.GlobalId).Count == 0
                     && catalog.Describe(g.GlobalId) is CollectionSource.View view:

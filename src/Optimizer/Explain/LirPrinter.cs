@@ -34,6 +34,17 @@ public static class LirPrinter
                 case LirRelationExpr.Let:
                     WriteLets(plan, depth);
                     return;
+                case LirRelationExpr.LetRec x:
+                    Line(depth, $"→With Mutually Recursive{MirPrinter.Limit(x.Bindings[0].Limit)}");
+                    foreach (var binding in x.Bindings)
+                    {
+                        Line(depth + 1, $"cte l{binding.LocalId} =");
+                        Write(binding.Value, depth + 2);
+                    }
+
+                    Line(depth, "→Return");
+                    Write(x.Body, depth + 1);
+                    return;
                 case LirRelationExpr.MapFilterProject x:
                     if (x.Mfp.IsIdentity)
                     {

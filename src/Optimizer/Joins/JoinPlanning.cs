@@ -15,13 +15,13 @@ public static class JoinPlanning
     /// <summary>Orders of more inputs are not tried from each start.</summary>
     private const int StartsMax = 16;
 
-    public static JoinImplementation Choose(MirRelationExpr.Join join, IIndexOracle indexes)
+    public static JoinImplementation Choose(MirRelationExpr.Join join, IIndexOracle indexes, bool mayBeDelta = true)
     {
         var shape = new JoinShape(join);
         var inputs = join.Inputs.Select(i => new JoinInput(i, indexes));
         var orders = Enumerable.Range(0, Math.Min(join.Inputs.Count, StartsMax)).Select(start => Order(shape, join, inputs, start)).ToList();
 
-        if (join.Inputs.Count > 2
+        if (mayBeDelta && join.Inputs.Count > 2
             && orders.Count == join.Inputs.Count
             && orders.All(o => o.All(step => step.Rank.IsArranged)))
         {

@@ -74,6 +74,19 @@ internal sealed partial class LirLowering
                 var body = Lower(mfp.Apply(x.Body));
                 _locals.Remove(x.LocalId);
                 return body with { Plan = new LirRelationExpr.Let(x.LocalId, bound.Plan, body.Plan, body.Plan.Columns) };
+            case MirRelationExpr.LetRec x:
+                // What refers to a binding sees the declared columns, and nothing arranged: the collection changes from round to round.
+                foreach (var binding in x.Bindings)
+                {
+                    _locals[binding.LocalId] = new Lowered(
+                        new LirRelationExpr.Get(new Id.Local(binding.LocalId), null, null, Mfp.Identity(binding.Columns.Count), binding.Columns));
+                }
+
+                var bindings = x.Bindings.Select(b => new LirRecursiveBinding(b.LocalId, Lower(b.Value, b.Columns), b.Limit));
+                body = Lower(mfp.Apply(x.Body));
+                foreach (var binding in x.Bindings)
+                    _locals.Remove(binding.LocalId);
+                return new Lowered(new LirRelationExpr.LetRec(bindings, body.Plan, body.Plan.Columns));
             case MirRelationExpr.Constant x:
                 return After(new LirRelationExpr.Constant(x.Rows, x.Error, x.Type.Columns), mfp);
             case MirRelationExpr.FlatMap x:
@@ -181,6 +194,7 @@ internal sealed partial class LirLowering
             // These write their rows by an Mfp or from values: it costs nothing to write another layout.
             LirRelationExpr.MapFilterProject x => x with { Columns = columns },
             LirRelationExpr.Constant x => x with { Columns = columns },
+            LirRelationExpr.LetRec x => x with { Body = Coerce(x.Body, columns), Columns = columns },
             LirRelationExpr.Let x => x with { Body = Coerce(x.Body, columns), Columns = columns },
             _ => new LirRelationExpr.MapFilterProject(plan, Mfp.Identity(columns.Count), columns),
         };

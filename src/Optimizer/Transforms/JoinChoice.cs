@@ -12,7 +12,7 @@ public sealed class JoinChoice : LocalRewrite
     {
         if (node is not MirRelationExpr.Join { Implementation: JoinImplementation.NotChosen } join || join.Inputs.Count < 2)
             return node;
-        var implementation = JoinPlanning.Choose(join, context.Indexes);
+        var implementation = JoinPlanning.Choose(join, context.Indexes, mayBeDelta: !context.InLoop);
         IEnumerable<JoinStep> steps = implementation switch
         {
             JoinImplementation.Linear linear => linear.Steps,

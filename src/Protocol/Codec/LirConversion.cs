@@ -33,6 +33,10 @@ internal static class LirConversion
             case LirRelationExpr.Let x:
                 wire.Let = new Wire.LirLet { LocalId = x.LocalId, Value = ToWire(x.Value), Body = ToWire(x.Body) };
                 break;
+            case LirRelationExpr.LetRec x:
+                wire.LetRec = new Wire.LirLetRec { Body = ToWire(x.Body) };
+                wire.LetRec.Bindings.AddAll(x.Bindings, ToWire);
+                break;
             case LirRelationExpr.MapFilterProject x:
                 wire.Mfp = new Wire.LirMfp { Input = ToWire(x.Input), Mfp = ExprConversion.ToWire(x.Mfp) };
                 break;
@@ -79,6 +83,17 @@ internal static class LirConversion
         return wire;
     }
 
+    private static Wire.LirRecursiveBinding ToWire(LirRecursiveBinding binding)
+    {
+        var wire = new Wire.LirRecursiveBinding { LocalId = binding.LocalId, Value = ToWire(binding.Value) };
+        if (binding.Limit is { } limit)
+            (wire.RoundsMax, wire.ReturnsAtLimit) = (limit.RoundsMax, limit.ReturnsAtLimit);
+        return wire;
+    }
+
+    private static LirRecursiveBinding FromWire(Wire.LirRecursiveBinding wire) =>
+        new(wire.LocalId, FromWire(wire.Value), wire.HasRoundsMax ? new RecursionLimit(wire.RoundsMax, wire.ReturnsAtLimit) : null);
+
     public static LirRelationExpr FromWire(Wire.LirRelation? plan)
     {
         RuntimeHelpers.EnsureSufficientExecutionStack();
@@ -101,6 +116,8 @@ internal static class LirConversion
                     columns);
             case Wire.LirRelation.NodeOneofCase.Let:
                 return new LirRelationExpr.Let(plan.Let.LocalId, FromWire(plan.Let.Value), FromWire(plan.Let.Body), columns);
+            case Wire.LirRelation.NodeOneofCase.LetRec:
+                return new LirRelationExpr.LetRec(plan.LetRec.Bindings.ToArray(FromWire), FromWire(plan.LetRec.Body), columns);
             case Wire.LirRelation.NodeOneofCase.Mfp:
                 return new LirRelationExpr.MapFilterProject(FromWire(plan.Mfp.Input), ExprConversion.FromWire(plan.Mfp.Mfp), columns);
             case Wire.LirRelation.NodeOneofCase.FlatMap:

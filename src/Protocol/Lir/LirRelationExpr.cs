@@ -24,6 +24,9 @@ public abstract record LirRelationExpr(ValueArray<ColumnType> Columns)
 
     public sealed record Let(int LocalId, LirRelationExpr Value, LirRelationExpr Body, ValueArray<ColumnType> Columns) : LirRelationExpr(Columns);
 
+    /// <summary>See <see cref="MirRelationExpr.LetRec"/>. A binding's columns are those of its value.</summary>
+    public sealed record LetRec(ValueArray<LirRecursiveBinding> Bindings, LirRelationExpr Body, ValueArray<ColumnType> Columns) : LirRelationExpr(Columns);
+
     /// <summary>Map, filter, project; may hold temporal filters.</summary>
     public sealed record MapFilterProject(LirRelationExpr Input, Mfp Mfp, ValueArray<ColumnType> Columns) : LirRelationExpr(Columns);
 
@@ -72,6 +75,7 @@ public abstract record LirRelationExpr(ValueArray<ColumnType> Columns)
     {
         Constant or Get => [],
         Let x => [x.Value, x.Body],
+        LetRec x => [.. x.Bindings.Select(b => b.Value), x.Body],
         MapFilterProject x => [x.Input],
         FlatMap x => [x.Input],
         Join x => x.Inputs,
@@ -84,6 +88,9 @@ public abstract record LirRelationExpr(ValueArray<ColumnType> Columns)
         _ => throw new UnreachableException(GetType().Name),
     };
 }
+
+/// <summary>One of several collections that are defined by each other.</summary>
+public sealed record LirRecursiveBinding(int LocalId, LirRelationExpr Value, RecursionLimit? Limit);
 
 /// <summary>
 /// The key of an arrangement. Its rows are stored as a key row (the values of <paramref name="Exprs"/>) and a value row: the

@@ -67,6 +67,18 @@ public static class HirPrinter
                 Relation(catalog, x.Value, indent + 2, text);
                 Line("Return");
                 break;
+            case HirRelationExpr.LetRec x:
+                Line($"With Mutually Recursive{MirPrinter.Limit(x.Limit)}");
+                foreach (var binding in x.Bindings)
+                {
+                    indent++;
+                    Line($"cte [l{binding.LocalId} as {binding.Name}] =");
+                    indent--;
+                    Relation(catalog, binding.Value, indent + 2, text);
+                }
+
+                Line("Return");
+                break;
             case HirRelationExpr.Project x:
                 Line($"Project ({Columns(x.Outputs)})");
                 break;
@@ -125,7 +137,12 @@ public static class HirPrinter
             Relation(catalog, subqueries[i], indent + 1, text);
         }
 
-        var inputs = e is HirRelationExpr.Let let ? [let.Body] : e.Inputs();
+        var inputs = e switch
+        {
+            HirRelationExpr.Let x => [x.Body],
+            HirRelationExpr.LetRec x => [x.Body],
+            _ => e.Inputs(),
+        };
         foreach (var input in inputs)
             Relation(catalog, input, indent, text);
     }

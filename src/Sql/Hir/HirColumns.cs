@@ -28,6 +28,7 @@ internal static class HirColumns
         {
             HirRelationExpr.Constant or HirRelationExpr.Get => relation,
             HirRelationExpr.Let x => x with { Value = Same(x.Value), Body = Same(x.Body) },
+            HirRelationExpr.LetRec x => x with { Bindings = x.Bindings.Select(b => b with { Value = Same(b.Value) }), Body = Same(x.Body) },
             HirRelationExpr.Project x => x with { Input = Same(x.Input) },
             HirRelationExpr.Map x => x with { Input = Same(x.Input), Scalars = x.Scalars.Select(Scalar) },
             HirRelationExpr.CallTable x => x with { Args = x.Args.Select(Scalar) },
@@ -137,6 +138,7 @@ internal static class HirColumns
     public static IEnumerable<HirRelationExpr> Inputs(this HirRelationExpr relation) => relation switch
     {
         HirRelationExpr.Let x => [x.Value, x.Body],
+        HirRelationExpr.LetRec x => [.. x.Bindings.Select(b => b.Value), x.Body],
         HirRelationExpr.Project x => [x.Input],
         HirRelationExpr.Map x => [x.Input],
         HirRelationExpr.Filter x => [x.Input],

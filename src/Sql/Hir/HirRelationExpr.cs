@@ -50,6 +50,9 @@ public abstract record HirRelationExpr
     /// <summary>A common table expression. Local ids are unique in a statement.</summary>
     public sealed record Let(int LocalId, string Name, HirRelationExpr Value, HirRelationExpr Body) : HirRelationExpr;
 
+    /// <summary>WITH MUTUALLY RECURSIVE; see <see cref="MirRelationExpr.LetRec"/>. Values have exactly the types of the bindings' columns.</summary>
+    public sealed record LetRec(ValueArray<HirRecursiveBinding> Bindings, RecursionLimit? Limit, HirRelationExpr Body) : HirRelationExpr;
+
     public sealed record Project(HirRelationExpr Input, ValueArray<int> Outputs) : HirRelationExpr;
 
     /// <summary>Each scalar may refer to the ones before it.</summary>
@@ -93,6 +96,7 @@ public abstract record HirRelationExpr
         Constant x => x.Columns,
         Get x => x.Columns,
         Let x => x.Body.Type.Columns,
+        LetRec x => x.Body.Type.Columns,
         Project x => x.Outputs.Select(i => x.Input.Type.Columns[i]),
         Map x => [.. x.Input.Type.Columns, .. x.Scalars.Select(s => s.Type)],
         CallTable x => x.Output,
@@ -140,3 +144,6 @@ public abstract record HirRelationExpr
         public override int GetHashCode() => 0;
     }
 }
+
+/// <summary>A binding of WITH MUTUALLY RECURSIVE.</summary>
+public sealed record HirRecursiveBinding(int LocalId, string Name, HirRelationExpr Value, ValueArray<ColumnType> Columns);

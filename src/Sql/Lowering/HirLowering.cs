@@ -65,7 +65,11 @@ public sealed partial class HirLowering
             absoluteDepth == Depth ? OuterArity + index : Map[(absoluteDepth, index)];
     }
 
-    private sealed record Cte(HirRelationExpr Value, int Depth, int? LocalId, ValueArray<ColumnType> Columns);
+    private sealed record Cte(HirRelationExpr Value, int Depth, int? LocalId, ValueArray<ColumnType> Columns)
+    {
+        /// <summary>Of a correlated recursion: the outer rows that it is computed for.</summary>
+        public Outer? Outer { get; init; }
+    }
 
     private Rel Apply(HirRelationExpr e, Outer outer, int depth)
     {
@@ -82,6 +86,8 @@ public sealed partial class HirLowering
                 return ApplyCte(_ctes[local.Number], outer, depth);
             case HirRelationExpr.Let x:
                 return ApplyLet(x, outer, depth);
+            case HirRelationExpr.LetRec x:
+                return ApplyLetRec(x, outer, depth);
             case HirRelationExpr.Project x:
                 {
                     var input = Apply(x.Input, outer, depth);
@@ -135,7 +141,7 @@ public sealed partial class HirLowering
     }
 
     private bool NamesOpenCte(HirRelationExpr e) =>
-        e is HirRelationExpr.Get { Id: Id.Local local } && _ctes.TryGetValue(local.Number, out var cte) && cte.LocalId is null
+        e is HirRelationExpr.Get { Id: Id.Local local } && _ctes.TryGetValue(local.Number, out var cte) && (cte.LocalId is null || cte.Outer is not null)
         || e.Inputs().Any(NamesOpenCte)
         || e.RootScalars().Any(s => s.Subqueries().Any(NamesOpenCte));
 
@@ -156,8 +162,43 @@ public sealed partial class HirLowering
         return body with { Expr = new MirRelationExpr.Let(id, value.Expr, body.Expr) };
     }
 
+    private Rel ApplyLetRec(HirRelationExpr.LetRec x, Outer outer, int depth)
+    {
+        // Correlated: each collection is computed for all outer rows at once, whose columns it has first.
+        var isOpen = outer.Arity > 0;
+        ValueArray<ColumnType> first = isOpen ? outer.Rel.Columns : [];
+        foreach (var binding in x.Bindings)
+            _ctes[binding.LocalId] = new Cte(binding.Value, depth, _nextLocalId++, binding.Columns) { Outer = isOpen ? outer : null };
+        var bindings = x.Bindings.Select(b => new RecursiveBinding(
+            _ctes[b.LocalId].LocalId!.Value, Apply(b.Value, outer, depth).Expr, [.. first, .. b.Columns], x.Limit));
+        var body = Apply(x.Body, outer, depth);
+        return body with { Expr = new MirRelationExpr.LetRec(bindings, body.Expr) };
+    }
+
+    private static Rel ApplyRecursive(Cte cte, Outer of, Outer outer)
+    {
+        ValueArray<ColumnType> columns = [.. of.Rel.Columns, .. cte.Columns];
+        var get = new Rel(new MirRelationExpr.Get(new Id.Local(cte.LocalId!.Value), new RelationType(columns)), columns);
+        if (of.Map.Count == outer.Map.Count && of.Arity == outer.Arity && of.Map.All(c => outer.Map.TryGetValue(c.Key, out var place) && place == c.Value))
+            return get;
+
+        // Other outer rows, which have these columns among theirs: those of the collection that belong to them.
+        List<ValueArray<MirScalarExpr>> equal = [];
+        foreach (var (column, place) in of.Map)
+        {
+            if (!outer.Map.TryGetValue(column, out var there))
+                throw SqlException.Unsupported("a reference to a correlated WITH MUTUALLY RECURSIVE collection in a subquery of its own");
+            equal.AddRange(NullSafe.Equality(new MirScalarExpr.Column(there), new MirScalarExpr.Column(outer.Arity + place), of.Rel.Columns[place].Type));
+        }
+
+        var joined = new Rel(new MirRelationExpr.Join([outer.Rel.Expr, get.Expr], equal.ToValueArray()), [.. outer.Rel.Columns, .. columns]);
+        return Project(joined, [.. ValueArray.Range(outer.Arity), .. Enumerable.Range(outer.Arity + of.Arity, cte.Columns.Count)]);
+    }
+
     private Rel ApplyCte(Cte cte, Outer outer, int depth) =>
-        cte.LocalId is { } id
+        cte.Outer is { } of
+            ? ApplyRecursive(cte, of, outer)
+            : cte.LocalId is { } id
             ? Product(outer.Rel, new Rel(new MirRelationExpr.Get(new Id.Local(id), new RelationType(cte.Columns)), cte.Columns))
             : Apply(cte.Value.Shift(depth - cte.Depth), outer, depth);
 

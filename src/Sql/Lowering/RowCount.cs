@@ -13,6 +13,7 @@ internal static class RowCount
         HirRelationExpr.Map x => IsExactlyOne(x.Input),
         HirRelationExpr.Distinct x => IsExactlyOne(x.Input),
         HirRelationExpr.Let x => IsExactlyOne(x.Body),
+        HirRelationExpr.LetRec x => IsExactlyOne(x.Body),
         HirRelationExpr.Join x => IsExactlyOne(x.Left) && IsExactlyOne(x.Right) && x.On.Equals(HirScalarExpr.True),
         _ => false,
     };
@@ -25,6 +26,7 @@ internal static class RowCount
         HirRelationExpr.Filter x => IsAtMostOne(x.Input),
         HirRelationExpr.Distinct x => IsAtMostOne(x.Input),
         HirRelationExpr.Let x => IsAtMostOne(x.Body),
+        HirRelationExpr.LetRec x => IsAtMostOne(x.Body),
         HirRelationExpr.Join x => x.Kind == JoinKind.Inner && IsAtMostOne(x.Left) && IsAtMostOne(x.Right),
         HirRelationExpr.TopK x => x.GroupKey.IsEmpty && x.Limit is HirScalarExpr.Literal { Value: { IsNull: false, AsInt64: <= 1 } },
         _ => false,

@@ -37,8 +37,13 @@ internal sealed partial class QueryPlanner(StatementContext statement)
         try
         {
             List<(int Id, string Name, HirRelationExpr Value)> bindings = [];
-            if (query.With is Ast.WithClause.MutuallyRecursive)
-                throw SqlException.Unsupported("WITH MUTUALLY RECURSIVE", query.With.Position());
+            if (query.With is Ast.WithClause.MutuallyRecursive recursive)
+            {
+                var definitions = PlanRecursion(recursive, outer);
+                var inside = PlanBody(query, outer);
+                return inside with { Expr = definitions with { Body = inside.Expr } };
+            }
+
             if (query.With is Ast.WithClause.Simple with)
             {
                 HashSet<string> seen = [];

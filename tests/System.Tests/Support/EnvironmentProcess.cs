@@ -37,8 +37,11 @@ internal sealed partial class EnvironmentProcess : IAsyncDisposable
     /// <summary>The ids of the running clusterds of user clusters, as environmentd last announced them.</summary>
     public IReadOnlyList<int> Clusterds => [.. _clusterds.Where(c => c.Key.StartsWith('u')).Select(c => c.Value)];
 
+    /// <summary>The program as it was built along with the tests, or the one in the folder that <c>MZ_PROGRAMS</c> names.</summary>
     public static string PathOf(string program) => Path.GetFullPath(
-        typeof(EnvironmentProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == program).Value!);
+        Environment.GetEnvironmentVariable("MZ_PROGRAMS") is { Length: > 0 } folder
+            ? Path.Combine(folder, program)
+            : typeof(EnvironmentProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == program).Value!);
 
     /// <summary>Starts the program and waits until it serves.</summary>
     /// <exception cref="InvalidOperationException">It ended before it served; the message holds its log.</exception>
@@ -93,10 +96,17 @@ internal sealed partial class EnvironmentProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>The processes of a cluster that has one replica, as last announced; in their order.</summary>
+    public IReadOnlyList<int> ProcessesOf(string cluster) =>
+        [.. _clusterds.Where(c => c.Key.StartsWith($"{cluster}.", StringComparison.Ordinal)).OrderBy(c => c.Key, StringComparer.Ordinal).Select(c => c.Value)];
+
     /// <summary>kill -9 of each clusterd of a user cluster.</summary>
-    public void KillClusterds()
+    public void KillClusterds() => Kill(Clusterds);
+
+    /// <summary>kill -9 of clusterds.</summary>
+    public static void Kill(params IEnumerable<int> clusterds)
     {
-        foreach (var id in Clusterds)
+        foreach (var id in clusterds)
         {
             try
             {
@@ -155,6 +165,6 @@ internal sealed partial class EnvironmentProcess : IAsyncDisposable
 
     private static int PortOf(string line) => int.Parse(line.AsSpan(line.LastIndexOf(':') + 1), CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"clusterd (\S+) process \d+ started, pid (\d+)")]
+    [GeneratedRegex(@"clusterd (\S+ process \d+) started, pid (\d+)")]
     private static partial Regex ClusterdStarted();
 }

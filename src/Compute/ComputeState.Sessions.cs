@@ -1,0 +1,255 @@
+// A replica of several processes. The controller connects to each of them and says Hello with one nonce; everything else it tells
+// process 0 only, which passes it on to the others, so that all see one order and build the same dataflows. Each process answers for
+// itself; what is global, frontiers and subscribes, worker 0 says.
+//
+// The first Hello also brings the processes together: its nonce is the epoch of their mesh. A process that has lost a peer ends, and so do all
+// the others: the next Hello finds only fresh ones, and a stale one, which has another nonce, cannot join them. A later Hello to processes
+// that have their mesh is a new session only: a controller that comes back finds its dataflows.
+
+using System.Net;
+using System.Net.Sockets;
+using System.Threading.Channels;
+using Materialize.Compute.Workers;
+using Materialize.Dataflow.Runtime;
+using Materialize.Protocol;
+
+namespace Materialize.Compute;
+
+public sealed partial class ComputeState
+{
+    private readonly Lock _sessionGate = new();   // Over _sessions: connections come while process 0 is followed.
+    private readonly Dictionary<Guid, ResponseSession> _sessions = [];
+    private Mesh? _mesh;
+    private Task _following = Task.CompletedTask;
+
+    /// <summary>Talks to one controller until its connection closes. One call at a time.</summary>
+    public async Task ServeAsync(CommandConnection<ComputeResponse, ComputeCommand> connection, CancellationToken cancel)
+    {
+        if (await connection.ReceiveAsync(cancel) is not ComputeCommand.Hello hello)
+            return;
+        var session = LeadsReplica ? new ResponseSession(connection.TrySend) : EnterSession(hello.Nonce);
+        using var closed = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var commands = Channel.CreateUnbounded<ComputeCommand>(new() { SingleReader = true });
+        var receiving = ReceiveAsync(connection, commands.Writer, closed);
+        var sending = SendAsync(session, connection, cancel);
+        try
+        {
+            if (!await JoinAsync(hello.Nonce, closed.Token))
+                return;
+            if (LeadsReplica)
+                await LeadAsync(hello, commands.Reader, session);
+            else
+                await receiving;
+        }
+        finally
+        {
+            session.Close();
+            await closed.CancelAsync();
+            await sending;
+            await receiving;
+            LeaveSession(hello.Nonce, session);
+        }
+    }
+
+    private static async Task SendAsync(
+        ResponseSession session, CommandConnection<ComputeResponse, ComputeCommand> connection, CancellationToken cancel)
+    {
+        try
+        {
+            while (await session.Responses.WaitToReadAsync(cancel))
+            {
+                while (session.Responses.TryRead(out var response))
+                {
+                    await connection.SendAsync(response, cancel);
+                    session.Sent();
+                }
+            }
+        }
+        catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)
+        {
+            // The receiving side ends the session.
+        }
+    }
+
+    /// <summary>Reads ahead, so that a connection that is lost is noticed while peers are waited for.</summary>
+    private static async Task ReceiveAsync(
+        CommandConnection<ComputeResponse, ComputeCommand> connection, ChannelWriter<ComputeCommand> commands, CancellationTokenSource closed)
+    {
+        try
+        {
+            while (await connection.ReceiveAsync(closed.Token) is { } command)
+                commands.TryWrite(command);
+        }
+        catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)
+        {
+            // As good as closed.
+        }
+
+        commands.Complete();
+        await closed.CancelAsync();
+    }
+
+    private async Task LeadAsync(ComputeCommand.Hello hello, ChannelReader<ComputeCommand> commands, ResponseSession session)
+    {
+        // The history comes first and takes effect as a whole, so that nothing that is still wanted is dropped on the way.
+        var history = new List<ComputeCommand>();
+        var isComplete = false;
+        await foreach (var command in commands.ReadAllAsync(CancellationToken.None))
+        {
+            if (isComplete)
+            {
+                PassOn(command);
+                Apply(command, session);
+            }
+            else if (command is ComputeCommand.InitializationComplete)
+            {
+                isComplete = true;
+                PassOn(hello);
+                history.ForEach(PassOn);
+                PassOn(command);
+                Reconcile(history, session);
+            }
+            else
+            {
+                history.Add(command);
+            }
+        }
+    }
+
+    private void PassOn(ComputeCommand command) => _mesh?.SendControl(ProtocolCodecs.ComputeCommands.Encode(command).Span);
+
+    /// <summary>Does as process 0 does, until the mesh ends.</summary>
+    private async Task FollowAsync(Mesh mesh)
+    {
+        List<ComputeCommand>? history = null;
+        var session = new ResponseSession();
+        try
+        {
+            await foreach (var bytes in mesh.Control.ReadAllAsync())
+            {
+                switch (ProtocolCodecs.ComputeCommands.Decode(bytes))
+                {
+                    case ComputeCommand.Hello hello:
+                        session = EnterSession(hello.Nonce, isCurrent: true);
+                        history = [];
+                        break;
+                    case ComputeCommand.InitializationComplete when history is not null:
+                        Reconcile(history, session);
+                        history = null;
+                        break;
+                    case var command when history is not null:
+                        history.Add(command);
+                        break;
+                    case var command:
+                        Apply(command, session);
+                        break;
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+        }
+    }
+
+    /// <summary>The session of this nonce, whether the connection or process 0 mentions it first.</summary>
+    private ResponseSession EnterSession(Guid nonce, bool isCurrent = false)
+    {
+        lock (_sessionGate)
+        {
+            if (!_sessions.TryGetValue(nonce, out var session))
+                session = new ResponseSession();
+            if (isCurrent)
+                _sessions.Clear();
+            return _sessions[nonce] = session;
+        }
+    }
+
+    private void LeaveSession(Guid nonce, ResponseSession session)
+    {
+        lock (_sessionGate)
+        {
+            if (_sessions.TryGetValue(nonce, out var current) && current == session)
+                _sessions.Remove(nonce);
+        }
+    }
+
+    /// <summary>Brings the workers of all processes together, once. False if the connection was lost before they were.</summary>
+    private async Task<bool> JoinAsync(Guid nonce, CancellationToken closed)
+    {
+        if (_workers is not null)
+            return true;
+        var options = _options.Mesh!;
+        try
+        {
+            using var listener = Listen(options.Addresses[options.Process]);
+            var epoch = BitConverter.ToUInt64(nonce.ToByteArray());
+            _mesh = await Mesh.JoinAsync(new MeshOptions(options.Replica, epoch, options.Process, options.Addresses, _options.Workers), listener, closed);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        catch (Exception e) when (e is SocketException or InvalidDataException)
+        {
+            Fail(e);
+            return false;
+        }
+
+        _workers = new WorkerThreads(_mesh.Group, Fail);
+        LogJoined(options.Process, options.Addresses.Count);
+        _ = WatchAsync(_mesh);
+        if (!LeadsReplica)
+            _following = FollowAsync(_mesh);
+        return true;
+    }
+
+    private async Task WatchAsync(Mesh mesh)
+    {
+        try
+        {
+            await mesh.Ended;
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+        }
+    }
+
+    private async Task LeaveAsync()
+    {
+        if (_mesh is null)
+            return;
+        await _mesh.DisposeAsync();
+        await _following;
+    }
+
+    private static Socket Listen(EndPoint address)
+    {
+        var local = address switch
+        {
+            // The name that peers know may be one that only they resolve.
+            DnsEndPoint dns => new IPEndPoint(IPAddress.IPv6Any, dns.Port),
+            _ => address,
+        };
+        if (local is UnixDomainSocketEndPoint unix)
+            File.Delete(unix.ToString());   // Left behind by an earlier life; a process of its number is the only one to use it.
+        var listener = new Socket(local.AddressFamily, SocketType.Stream, local.AddressFamily == AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        try
+        {
+            if (local is IPEndPoint { Address: var any } && any.Equals(IPAddress.IPv6Any))
+                listener.DualMode = true;
+            listener.Bind(local);
+            listener.Listen();
+            return listener;
+        }
+        catch
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
+
+    [Microsoft.Extensions.Logging.LoggerMessage(Level = Microsoft.Extensions.Logging.LogLevel.Information, Message = "process {Process} has joined the replica's {Processes} processes")]
+    private partial void LogJoined(int process, int processes);
+}

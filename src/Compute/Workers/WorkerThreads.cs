@@ -1,0 +1,76 @@
+using Materialize.Dataflow.Runtime;
+
+namespace Materialize.Compute.Workers;
+
+/// <summary>The workers of this process, each on its thread.</summary>
+internal sealed class WorkerThreads : IDisposable
+{
+    private readonly WorkerGroup _group;
+    private readonly ComputeWorker[] _workers;
+    private readonly Thread[] _threads;
+    private readonly Action<Exception> _failed;
+    private readonly CancellationTokenSource _stop = new();
+
+    /// <summary>Starts the threads.</summary>
+    /// <param name="group">Without threads of its own; owned.</param>
+    /// <param name="failed">Told what ended a worker.</param>
+    public WorkerThreads(WorkerGroup group, Action<Exception> failed)
+    {
+        _group = group;
+        _failed = failed;
+        _workers = [.. group.Workers.Select((w, i) => new ComputeWorker(w, i))];
+        _threads = [.. _workers.Select((w, i) => new Thread(() => Run(group.Workers[i], w)) { Name = $"compute {i}", IsBackground = true })];
+        foreach (var thread in _threads)
+            thread.Start();
+    }
+
+    public int Count => _workers.Length;
+
+    /// <summary>To every worker, in one order. One thread at a time.</summary>
+    public void Post(Action<ComputeWorker> action)
+    {
+        for (var i = 0; i < _workers.Length; i++)
+        {
+            var worker = _workers[i];
+            _group.Workers[i].Post(_ => action(worker));
+        }
+    }
+
+    /// <summary>Looks whether something has changed outside, at every worker.</summary>
+    public void Wake() => Post(static _ =>
+    {
+    });
+
+    /// <summary>Drops all dataflows, stops the threads and waits for them.</summary>
+    public void Dispose()
+    {
+        Post(w => w.DropAll());
+        var drained = new CountdownEvent(_workers.Length);
+        Post(_ => drained.Signal());
+
+        // A worker that has failed never gets there.
+        drained.Wait(TimeSpan.FromSeconds(10));
+        _stop.Cancel();
+        Wake();
+        foreach (var thread in _threads)
+            thread.Join();
+        _group.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Run(Worker engine, ComputeWorker worker)
+    {
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                if (!worker.Step())
+                    engine.Park(TimeSpan.FromSeconds(1));
+            }
+        }
+        catch (Exception e)
+        {
+            _failed(e);
+        }
+    }
+}
