@@ -41,7 +41,7 @@ internal static class Recursion
 
     private static MirRelationExpr Assemble(Block block, bool inLoop, Func<MirRelationExpr, bool, MirRelationExpr> optimize)
     {
-        var (steps, body) = (new List<Step>(block.Steps), block.Body);
+        var (steps, body) = (block.Steps.SelectMany(Unrecursive).ToList(), block.Body);
 
         // From the last to the first, so that what only unused ones used is seen to be unused.
         for (var i = steps.Count - 1; i >= 0; i--)
@@ -83,6 +83,31 @@ internal static class Recursion
         }
 
         return result;
+    }
+
+    /// <summary>
+    /// What is at the start of a recursion and depends on nothing of it is the same in all rounds; what is at its end and nothing of it depends on
+    /// is wanted of the last round only. Both are plain bindings, before and after it.
+    /// </summary>
+    private static IEnumerable<Step> Unrecursive(Step step)
+    {
+        if (step is not Step.Rec rec)
+            return [step];
+        var ids = rec.Declared.Select(b => b.LocalId);
+        int UsesOf(int value, int id) => Uses(rec.Values[value].Steps, rec.Values[value].Body, id);
+        var (first, last) = (0, ids.Count);
+        while (first < last && ids.All(id => rec.Declared[first].LocalId > id || UsesOf(first, id) == 0))
+            first++;
+        while (last > first && Enumerable.Range(first, last - first).All(v => UsesOf(v, ids[last - 1]) == 0))
+            last--;
+        IEnumerable<Step> Plain(int from, int to) => Enumerable.Range(from, to - from).SelectMany(i => (IEnumerable<Step>)
+            [.. rec.Values[i].Steps.SelectMany(Unrecursive), new Step.Let(rec.Declared[i].LocalId, rec.Values[i].Body)]);
+        return
+        [
+            .. Plain(0, first),
+            .. first < last ? [new Step.Rec(rec.Declared.Skip(first).Take(last - first).ToValueArray(), rec.Values[first..last])] : Array.Empty<Step>(),
+            .. Plain(last, ids.Count),
+        ];
     }
 
     /// <summary>Local ids of bindings between parts, apart from those that parts give to their own until all are numbered anew.</summary>

@@ -28,14 +28,25 @@ public sealed class RandomPlanTests
     {
         await using var replica = await Replica.StartAsync(workers, processes: processes);
         for (var seed = firstSeed; seed < firstSeed + seeds; seed++)
-            await RunAsync(replica, seed);
+            await RunAsync(replica, seed, isRecursive: false);
     }
 
-    private static async Task RunAsync(Replica replica, int seed)
+    [Theory]
+    [InlineData(1, 1, 20_000, 80)]
+    [InlineData(1, 3, 21_000, 40)]
+    [InlineData(2, 1, 22_000, 40)]
+    public async Task Recursions_are_from_scratch_at_every_time_in_every_layout(int processes, int workers, int firstSeed, int seeds)
+    {
+        await using var replica = await Replica.StartAsync(workers, processes: processes);
+        for (var seed = firstSeed; seed < firstSeed + seeds; seed++)
+            await RunAsync(replica, seed, isRecursive: true);
+    }
+
+    private static async Task RunAsync(Replica replica, int seed, bool isRecursive)
     {
         var random = new Random(seed);
         var plans = new RandomPlans(seed);
-        var plan = plans.Plan(4);
+        var plan = isRecursive ? plans.Recursion(2) : plans.Plan(4);
         if (!IsWellTyped(plan))
             return;   // The generator joins int4 with int8; queries of users have casts there.
 
@@ -176,6 +187,7 @@ public sealed class RandomPlanTests
         static bool Free(LirRelationExpr p, HashSet<int> bound) => p switch
         {
             LirRelationExpr.Get { Id: Id.Local local } => !bound.Contains(local.Number),
+            LirRelationExpr.LetRec x => p.Children.Any(c => Free(c, [.. bound, .. x.Bindings.Select(b => b.LocalId)])),
             LirRelationExpr.Let x => Free(x.Value, bound) || Free(x.Body, [.. bound, x.LocalId]),
             _ => p.Children.Any(c => Free(c, bound)),
         };

@@ -23,6 +23,7 @@ internal static class Renamed
         {
             LirRelationExpr.Get { Id: Id.Global id } x => x with { Id = new Id.Global(rename(id.GlobalId)) },
             LirRelationExpr.Let x => x with { Value = Go(x.Value), Body = Go(x.Body) },
+            LirRelationExpr.LetRec x => x with { Bindings = x.Bindings.Select(b => b with { Value = Go(b.Value) }), Body = Go(x.Body) },
             LirRelationExpr.MapFilterProject x => x with { Input = Go(x.Input) },
             LirRelationExpr.FlatMap x => x with { Input = Go(x.Input) },
             LirRelationExpr.Join x => x with { Inputs = x.Inputs.Select(Go) },

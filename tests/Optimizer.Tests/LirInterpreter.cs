@@ -84,6 +84,14 @@ public sealed class LirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> colle
                 Define(new Id.Local(x.LocalId), Eval(x.Value), x.Value.Columns);
                 Same(x.Body.Columns, x.Columns, "let");
                 return Eval(x.Body);
+            case LirRelationExpr.LetRec x:
+                Same(x.Body.Columns, x.Columns, "recursion");
+                return Rounds.Run(
+                    x.Bindings.Count,
+                    x.Bindings[0].Limit,
+                    i => Eval(x.Bindings[i].Value),
+                    (i, rows) => Define(new Id.Local(x.Bindings[i].LocalId), rows, x.Bindings[i].Value.Columns),
+                    () => Eval(x.Body));
             case LirRelationExpr.MapFilterProject x:
                 return Apply(x.Mfp, Eval(x.Input), x.Columns);
             case LirRelationExpr.FlatMap x:

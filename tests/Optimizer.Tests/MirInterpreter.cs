@@ -56,6 +56,8 @@ public sealed class MirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> colle
                 else
                     _locals.Remove(x.LocalId);
                 return body;
+            case MirRelationExpr.LetRec x:
+                return Rounds.Run(x.Bindings.Count, x.Bindings[0].Limit, i => Eval(x.Bindings[i].Value), (i, rows) => _locals[x.Bindings[i].LocalId] = rows, () => Eval(x.Body));
             case MirRelationExpr.Project x:
                 return Relations.Select(Eval(x.Input), row => [[.. x.Outputs.Select(o => row[o])]]);
             case MirRelationExpr.Map x:

@@ -40,6 +40,17 @@ public sealed class PreservationTests
     }
 
     [Fact]
+    public void The_optimizer_keeps_the_rows_of_recursions()
+    {
+        for (var seed = 0; seed < Seeds; seed++)
+        {
+            var random = new RandomPlans(seed);
+            Check(seed, random.Recursion(3), random, p => Optimizer.Optimize(p, random.Indexes));
+            Check(seed, random.Recursion(3), random, p => Optimizer.Optimize(Optimizer.OptimizeLocally(p), random.Indexes));
+        }
+    }
+
+    [Fact]
     public void Optimizing_twice_changes_nothing_more()
     {
         var unsettled = 0;
@@ -55,14 +66,16 @@ public sealed class PreservationTests
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Lowering_keeps_the_rows(bool optimize)
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public void Lowering_keeps_the_rows(bool optimize, bool recursive)
     {
         for (var seed = 0; seed < Seeds; seed++)
         {
             var random = new RandomPlans(seed);
-            var plan = random.Plan(4);
+            var plan = recursive ? random.Recursion(3) : random.Plan(4);
             if (optimize)
                 plan = Optimizer.Optimize(plan, random.Indexes);
             if (Expected(plan, random) is not { } expected)

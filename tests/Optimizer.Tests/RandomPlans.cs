@@ -84,6 +84,31 @@ public sealed class RandomPlans
         }
     }
 
+    /// <summary>
+    /// Collections that are defined by each other, by any operators, also such as never settle: a limit of a few rounds ends them. Some of
+    /// them are defined by a recursion of their own.
+    /// </summary>
+    public MirRelationExpr Recursion(int depth, int nesting = 2)
+    {
+        ValueArray<ColumnType> columns = [SqlType.Int32.Nullable(), SqlType.Int32.Nullable()];
+        var limit = new RecursionLimit((uint)_random.Next(1, nesting == 2 ? 5 : 3), ReturnsAtLimit: true);
+        var ids = Enumerable.Range(0, _random.Next(1, 4)).Select(_ => _nextLocal++).ToList();
+        foreach (var id in ids)
+            _locals.Push(new MirRelationExpr.Get(new Id.Local(id), new RelationType(columns)));
+        var bindings = ids.Select(id =>
+        {
+            var value = nesting > 1 && _random.Next(4) == 0 ? Recursion(depth - 1, nesting - 1) : Plan(depth);
+            var all = new MirRelationExpr.Union(Reshape(value, columns), [Reshape(_tables[_random.Next(_tables.Count)].Get, columns)]);
+
+            // As sets, for the most part: else products of products grow beyond all measure.
+            return new RecursiveBinding(id, new MirRelationExpr.Reduce(all, [ScalarExprs.Column(0), ScalarExprs.Column(1)], []), columns, limit);
+        }).ToList();
+        var body = Plan(depth);
+        foreach (var _ in ids)
+            _locals.Pop();
+        return new MirRelationExpr.LetRec(bindings.ToValueArray(), body);
+    }
+
     private MirRelationExpr Leaf()
     {
         if (_locals.Count > 0 && _random.Next(2) == 0)

@@ -97,8 +97,11 @@ internal sealed class MessageGenerator(int seed)
     private LirRelationExpr Plan(int depth)
     {
         var columns = Columns();
-        switch (depth == 0 ? _random.Next(2) : _random.Next(12))
+        switch (depth == 0 ? _random.Next(2) : _random.Next(13))
         {
+            case 12:
+                return new LirRelationExpr.LetRec(
+                    Array(() => new LirRecursiveBinding(_random.Next(5), Plan(depth - 1), Bool() ? new RecursionLimit((uint)_random.Next(1, 9), Bool()) : null)), Plan(depth - 1), columns);
             case 0:
                 return new LirRelationExpr.Constant(
                     Array(() => new ConstantRow(Array(Datum), _random.NextInt64(-3, 3))), Bool() ? Error() : null, columns);

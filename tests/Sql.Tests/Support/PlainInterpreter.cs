@@ -13,6 +13,28 @@ internal sealed class PlainInterpreter(IReadOnlyDictionary<GlobalId, List<Datum[
 {
     private readonly Dictionary<int, List<(Datum[] Row, long Diff)>> _locals = [];
 
+    private List<(Datum[] Row, long Diff)> Recursion(MirRelationExpr.LetRec x)
+    {
+        foreach (var binding in x.Bindings)
+            _locals[binding.LocalId] = [];
+        var rounds = x.Bindings[0].Limit?.RoundsMax ?? 10_000;
+        for (var (round, changed) = (0U, true); changed && round < rounds; round++)
+        {
+            changed = false;
+            foreach (var binding in x.Bindings)
+            {
+                var rows = Consolidate(Run(binding.Value), binding.Value);
+                changed |= !Text(rows).SequenceEqual(Text(_locals[binding.LocalId]));
+                _locals[binding.LocalId] = rows;
+            }
+        }
+
+        return Run(x.Body);
+
+        static IEnumerable<string> Text(List<(Datum[] Row, long Diff)> rows) =>
+            rows.Select(r => $"{string.Join(',', r.Row)} {r.Diff}").Order(StringComparer.Ordinal);
+    }
+
     public List<(Datum[] Row, long Diff)> Run(MirRelationExpr e)
     {
         switch (e)
@@ -28,6 +50,8 @@ internal sealed class PlainInterpreter(IReadOnlyDictionary<GlobalId, List<Datum[
             case MirRelationExpr.Let x:
                 _locals[x.LocalId] = Consolidate(Run(x.Value), x.Value);
                 return Run(x.Body);
+            case MirRelationExpr.LetRec x:
+                return Recursion(x);
             case MirRelationExpr.Project x:
                 return Run(x.Input).Select(r => (x.Outputs.Select(o => r.Row[o]).AsSpan().ToArray(), r.Diff)).ToList();
             case MirRelationExpr.Map x:
