@@ -8,10 +8,17 @@ source scripts/install.sh
 require_dotnet
 install_packages /usr/lib/x86_64-linux-gnu/libsqlite3.so.0=libsqlite3-0 psql=postgresql-client
 
-# Compiled ahead of time, a process that is started, or was killed, is there in about half the time.
-for program in Environmentd Clusterd; do
-    dotnet publish "src/$program" -c Release -o "artifacts/app" --nologo -v quiet --use-current-runtime --no-self-contained -p:PublishReadyToRun=true
-done
+publish() {
+    for program in Environmentd Clusterd; do
+        dotnet publish "src/$program" -c Release -o artifacts/app --nologo -v quiet --use-current-runtime --no-self-contained "$@" || return 1
+    done
+}
+
+# Compiled ahead of time, a process that is started, or was killed, is there in about half the time. The compiler for that is a package.
+publish -p:PublishReadyToRun=true || {
+    echo "Not compiled ahead of time (see above); starting will take longer."
+    publish
+}
 mkdir -p bin
 printf '#!/usr/bin/env bash\nexec "$(dirname "$(readlink -f "$0")")/../artifacts/app/environmentd" "$@"\n' > bin/environmentd
 chmod +x bin/environmentd
