@@ -8,8 +8,9 @@ source scripts/install.sh
 require_dotnet
 install_packages /usr/lib/x86_64-linux-gnu/libsqlite3.so.0=libsqlite3-0 psql=postgresql-client
 
+# Compiled ahead of time, a process that is started, or was killed, is there in about half the time.
 for program in Environmentd Clusterd; do
-    dotnet publish "src/$program" -c Release -o "artifacts/app" --nologo -v quiet
+    dotnet publish "src/$program" -c Release -o "artifacts/app" --nologo -v quiet --use-current-runtime --no-self-contained -p:PublishReadyToRun=true
 done
 mkdir -p bin
 printf '#!/usr/bin/env bash\nexec "$(dirname "$(readlink -f "$0")")/../artifacts/app/environmentd" "$@"\n' > bin/environmentd

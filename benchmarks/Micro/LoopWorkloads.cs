@@ -29,10 +29,11 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
             var both = edges.Concat(edges.Map("reverse", Reverse, new RowShape(16)).Ok);
             var labels = loop.NewVariable(new RowShape(16));
             var inside = loop.Enter(both).Arrange("edges", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8)).Arranged;
-            var own = loop.Enter(both.Map("own", Own, new RowShape(16)).Ok.Distinct("nodes"));
+            // Small labels first: a component has mostly settled on its least when the others come, and they spread no further.
+            var own = loop.EnterAt(both.Map("own", Own, new RowShape(16)).Ok.Distinct("nodes"), row => 256 * (uint)System.Numerics.BitOperations.Log2(*(ulong*)row + 1));
             var spread = labels.Value.Arrange("labels", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8)).Arranged
                 .Join("spread", inside, Spread, new RowShape(16)).Ok;
-            result = loop.Leave(labels.Set(own.Concat(spread).TopK("least", ByLabel, new RowShape(8), new RowShape(8), new RowShape(16), 1).Ok));
+            result = loop.Leave(labels.Set(own.Concat(spread).TopK("least", ByLabel, new RowShape(8), new RowShape(8), RowShape.Empty, 1, 0, Labelled, new RowShape(16)).Ok));
         }
         else
         {
@@ -135,14 +136,25 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
     {
         var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
         var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
-        var rows = (ulong*)io.Outputs[2].AppendFixed(io.Count);
+        io.Outputs[2].AppendFixed(io.Count);
         for (var i = 0; i < io.Count; i++)
         {
             var row = (ulong*)io.Parts[0][i];
             keys[i] = row[0];
             sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(row[1]);
-            rows[2 * i] = row[0];
-            rows[(2 * i) + 1] = row[1];
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private static void Labelled(KernelIo io)
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            rows[2 * i] = *(ulong*)io.Parts[0][i];
+            rows[(2 * i) + 1] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
             io.Selected[i] = i;
         }
 

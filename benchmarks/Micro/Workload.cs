@@ -27,6 +27,9 @@ internal struct Check
 
     public ulong Sum { get; private set; }
 
+    /// <summary>For results that are not a view.</summary>
+    public void Set(long rows, ulong sum) => (Rows, Sum) = (rows, sum);
+
     public void Add(long count, params ReadOnlySpan<ulong> columns)
     {
         var h = 0UL;
@@ -44,6 +47,9 @@ internal struct Check
 internal sealed record Report(
     double LoadRate, double UpdateRate, double P50, double P99, double Max, long PeakMb, long Rows, ulong Sum, string? Expected, double GcPauses, double LoadCpuRate, double UpdateCpuRate)
 {
+    /// <summary>Milliseconds of <see cref="Micro.Calibration"/> just before.</summary>
+    public double Calibration { get; init; }
+
     public bool IsRight => Expected is null || Expected == $"{Rows} {Sum:x16}";
 
     public override string ToString() =>
@@ -56,6 +62,7 @@ internal abstract class Workload : IDisposable
 {
     private readonly WorkerGroup _group = new(1, startThreads: false);
     private DataflowGraph? _graph;
+    private IReadOnlyList<OperatorStatistics>? _printed;
 
     protected Worker Worker => _group.Workers[0];
 
@@ -86,6 +93,7 @@ internal abstract class Workload : IDisposable
         {
         }
 
+        PrintStatistics("load");
         var latencies = new double[Rounds];
         cpuStart = Cpu();
         var rounds = Stopwatch.StartNew();
@@ -112,12 +120,7 @@ internal abstract class Workload : IDisposable
 
     public void Dispose()
     {
-        if (Environment.GetEnvironmentVariable("STATISTICS") is not null && _graph is not null)
-        {
-            foreach (var s in _graph.Statistics())
-                Console.WriteLine($"  {s.Index,3} {s.Name,-28} runs {s.Runs,8} in {s.RowsIn,10} out {s.RowsOut,10} {s.ElapsedTicks * 1000.0 / Stopwatch.Frequency,10:F1} ms");
-        }
-
+        PrintStatistics("rounds");
         Close();
         _graph?.Drop();
 
@@ -137,14 +140,32 @@ internal abstract class Workload : IDisposable
     /// <summary>Lets the operators work while a load is being generated.</summary>
     protected void Breathe() => Worker.Step();
 
+    // What each operator did since the last call.
+    private void PrintStatistics(string phase)
+    {
+        if (!Worker.Accounting || _graph is null)
+            return;
+        var statistics = _graph.Statistics().ToArray();
+        for (var i = 0; i < statistics.Length; i++)
+        {
+            var s = statistics[i];
+            var before = _printed?[i];
+            Console.WriteLine(
+                $"  {phase,-6} {s.Index,3} {s.Name,-28} runs {s.Runs - (before?.Runs ?? 0),8} in {s.RowsIn - (before?.RowsIn ?? 0),10} out {s.RowsOut - (before?.RowsOut ?? 0),10} "
+                + $"{(s.ElapsedTicks - (before?.ElapsedTicks ?? 0)) * 1000.0 / Stopwatch.Frequency,10:F1} ms");
+        }
+
+        _printed = statistics;
+    }
+
     private void Complete(ulong time)
     {
         while (!Probe.HasPassed(time))
             Worker.Step();
     }
 
-    // Of all threads: the compiler's included. On a busy machine it says more than the clock.
-    private static double Cpu() => Environment.CpuUsage.TotalTime.TotalSeconds;
+    // Of the worker's thread. On a busy machine it says more than the clock.
+    private static double Cpu() => ThreadTime.Seconds();
 
     private static long PeakMb()
     {
@@ -158,10 +179,26 @@ internal abstract class Workload : IDisposable
     }
 }
 
+/// <summary>Processor time of the calling thread.</summary>
+internal static partial class ThreadTime
+{
+    public static double Seconds()
+    {
+        const int threadProcessorTime = 3;
+        _ = clock_gettime(threadProcessorTime, out var time);
+        return time.Seconds + (time.Nanoseconds * 1e-9);
+    }
+
+    [System.Runtime.InteropServices.LibraryImport("libc")]
+    private static partial int clock_gettime(int clock, out TimeSpec time);
+
+    private record struct TimeSpec(long Seconds, long Nanoseconds);
+}
+
 /// <summary>How fast this machine is just now: what figures are scaled by.</summary>
 internal static unsafe class Calibration
 {
-    /// <summary>Milliseconds to sort 1 M (hash, index) pairs in windows of 16 k by a counting pass and to touch 64 MiB of fresh pages.</summary>
+    /// <summary>Milliseconds of processor time to sort 1 M (hash, index) pairs in windows of 16 k by a counting pass and to touch 64 MiB of fresh pages.</summary>
     public static double Run()
     {
         const int rows = 1 << 20, window = 1 << 14;
@@ -171,7 +208,7 @@ internal static unsafe class Calibration
             hashes[i] = rng.Next();
         var entries = new (ulong, int)[window];
         var buckets = new int[window * 2];
-        var start = Stopwatch.GetTimestamp();
+        var start = ThreadTime.Seconds();
         for (var w = 0; w < rows; w += window)
         {
             Array.Clear(buckets);
@@ -189,6 +226,6 @@ internal static unsafe class Calibration
         for (nuint p = 0; p < bytes; p += 4096)
             pages[p] = 1;
         System.Runtime.InteropServices.NativeMemory.Free(pages);
-        return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        return (ThreadTime.Seconds() - start) * 1000;
     }
 }

@@ -39,6 +39,7 @@ internal abstract class SharedWorkload : Workload
         ["join 4000000 4000000 20000 50"] = "3998683 ade63d6872ac2509",
         ["bids 200000 4000000 1000 200"] = "20 ba41e30607002838",
         ["bids 200000 4000000 1 5000"] = "20 d472d04e45b69b9c",
+        ["tpch3 1500000 200 100"] = "11436 f9b2cb365c513081",
         ["reach 1000000 2000000 10 200"] = "796949 227de573fd9be4d4",
         ["cc 500000 1000000 10 200"] = "490889 5aa9b71ab12e6e9e",
         ["bids 200000 4000000 20000 50"] = "20 01f82933ef30c387",
@@ -333,7 +334,8 @@ internal sealed unsafe class JoinWorkload(long[] sizes) : SharedWorkload("join",
 }
 
 /// <summary>bids A N B R: the average-price query of an auction site, in sums and counts.</summary>
-internal sealed unsafe class BidsWorkload(long[] sizes) : SharedWorkload("bids", sizes)
+/// <remarks>With <paramref name="text"/>, auctions are known by texts: keys of variable width.</remarks>
+internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : SharedWorkload("bids", sizes)
 {
     private readonly Dictionary<(ulong, ulong, ulong), long> _view = [];
     private InputHandle<Time> _auctions = null!;
@@ -349,13 +351,35 @@ internal sealed unsafe class BidsWorkload(long[] sizes) : SharedWorkload("bids",
 
     protected override void Build(Scope<Time> scope)
     {
+        if (text)
+        {
+            BuildText(scope);
+            return;
+        }
+
         (_auctions, var auctions) = scope.NewInput("auctions", new RowShape(24), 0); // id, category, expires
         (_bids, var bids) = scope.NewInput("bids", new RowShape(24), 0);             // auction, price, time
         var a = auctions.Arrange("auctions", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
         var b = bids.Arrange("bids", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
         var live = a.Join("live", b, Live, new RowShape(24)).Ok; // (id, category, price)
-        var best = live.TopK("best", ByPrice, new RowShape(16), new RowShape(8), new RowShape(16), limit: 1).Ok; // (category, price)
+        var best = live.TopK("best", ByPrice, new RowShape(16), new RowShape(8), RowShape.Empty, limit: 1, finish: Best, shape: new RowShape(16)).Ok; // (category, price)
         var sums = best.ReduceAccumulable("by category", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8), 16, Sum, Finish, new RowShape(24)).Ok;
+        View(sums);
+    }
+
+    private void BuildText(Scope<Time> scope)
+    {
+        (_auctions, var auctions) = scope.NewInput("auctions", RowShape.Variable, 0); // id, then category, expires
+        (_bids, var bids) = scope.NewInput("bids", RowShape.Variable, 0);             // auction, then price, time
+        var a = auctions.Arrange("auctions", SplitText, RowShape.Variable, new RowShape(16)).Arranged;
+        var b = bids.Arrange("bids", SplitText, RowShape.Variable, new RowShape(16)).Arranged;
+        var live = a.Join("live", b, LiveText, RowShape.Variable).Ok; // id, then category, price
+        var best = live.TopK("best", ByPriceText, RowShape.Variable, new RowShape(8), RowShape.Empty, limit: 1, finish: BestText, shape: new RowShape(16)).Ok;
+        View(best.ReduceAccumulable("by category", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8), 16, Sum, Finish, new RowShape(24)).Ok);
+    }
+
+    private void View(Stream<Time> sums)
+    {
         sums.ForEach("view", batch =>
         {
             for (var i = 0; i < batch.Count; i++)
@@ -379,7 +403,7 @@ internal sealed unsafe class BidsWorkload(long[] sizes) : SharedWorkload("bids",
         {
             rng.Below(((ulong)Sizes[0] / 4) + 1);
             var category = rng.Below(20);
-            Send(_auctions, 0, id, category, rng.Below(2 * (ulong)Sizes[1]));
+            SendRow(_auctions, 0, id, category, rng.Below(2 * (ulong)Sizes[1]));
             if ((id & 65535) == 65535)
                 Breathe();
         }
@@ -436,20 +460,32 @@ internal sealed unsafe class BidsWorkload(long[] sizes) : SharedWorkload("bids",
         io.Emitted = n;
     }
 
-    // Group: (id, category); order: price descending; row: (category, price).
+    // Group: (id, category); order: price descending; nothing else.
     private static void ByPrice(KernelIo io)
     {
         var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
         var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
-        var rows = (ulong*)io.Outputs[2].AppendFixed(io.Count);
+        io.Outputs[2].AppendFixed(io.Count);
         for (var i = 0; i < io.Count; i++)
         {
             var row = (ulong*)io.Parts[0][i];
             keys[2 * i] = row[0];
             keys[(2 * i) + 1] = row[1];
             sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(~row[2]);
-            rows[2 * i] = row[1];
-            rows[(2 * i) + 1] = row[2];
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    // (category, price) from the group's key and the sort key.
+    private static void Best(KernelIo io)
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            rows[2 * i] = ((ulong*)io.Parts[0][i])[1];
+            rows[(2 * i) + 1] = ~System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
             io.Selected[i] = i;
         }
 
@@ -481,11 +517,98 @@ internal sealed unsafe class BidsWorkload(long[] sizes) : SharedWorkload("bids",
         io.Emitted = io.Count;
     }
 
+    private void SendRow(InputHandle<Time> input, ulong time, ulong id, ulong a, ulong b)
+    {
+        if (!text)
+        {
+            Send(input, time, id, a, b);
+            return;
+        }
+
+        AppendText(input.Rows, id, a, b);
+        input.Commit(time, 1);
+    }
+
+    private static void AppendText(RowWriter rows, ulong id, ulong a, ulong b)
+    {
+        var row = rows.Reserve(TextRow.Bytes(1) + 16);
+        *(ushort*)row = (ushort)TextRow.Bytes(1);
+        TextRow.Write(row, 1, 0, id);
+        *(ulong*)(row + TextRow.Bytes(1)) = a;
+        *(ulong*)(row + TextRow.Bytes(1) + 8) = b;
+        rows.Commit(TextRow.Bytes(1) + 16);
+    }
+
+    private static void SplitText(KernelIo io)
+    {
+        var values = (ulong*)io.Outputs[1].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var row = (byte*)io.Parts[0][i];
+            io.Outputs[0].Append(row, TextRow.Bytes(1));
+            *values++ = *(ulong*)(row + TextRow.Bytes(1));
+            *values++ = *(ulong*)(row + TextRow.Bytes(1) + 8);
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private static void LiveText(KernelIo io)
+    {
+        var n = 0;
+        var bytes = TextRow.Bytes(1);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var auction = (ulong*)io.Parts[1][i];
+            var bid = (ulong*)io.Parts[2][i];
+            if (bid[1] > auction[1])
+                continue;
+            var row = io.Outputs[0].Reserve(bytes + 16);
+            System.Runtime.CompilerServices.Unsafe.CopyBlockUnaligned(row, (byte*)io.Parts[0][i], (uint)bytes);
+            *(ulong*)(row + bytes) = auction[0];
+            *(ulong*)(row + bytes + 8) = bid[0];
+            io.Outputs[0].Commit(bytes + 16);
+            io.Selected[n++] = i;
+        }
+
+        io.Emitted = n;
+    }
+
+    // Group: id, then category.
+    private static void ByPriceText(KernelIo io)
+    {
+        var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
+        io.Outputs[2].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            var row = (byte*)io.Parts[0][i];
+            io.Outputs[0].Append(row, TextRow.Bytes(1) + 8);
+            sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(~*(ulong*)(row + TextRow.Bytes(1) + 8));
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
+    private static void BestText(KernelIo io)
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            rows[2 * i] = *(ulong*)(io.Parts[0][i] + TextRow.Bytes(1));
+            rows[(2 * i) + 1] = ~System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
     private void Bid(ulong time)
     {
         var auction = _rng.Below((ulong)Sizes[0]);
         _rng.Below(100_000);
-        Send(_bids, time, auction, 100 + _rng.Below(1_000_000), _next++);
+        SendRow(_bids, time, auction, 100 + _rng.Below(1_000_000), _next++);
     }
 
     private void Advance(ulong time)

@@ -20,17 +20,17 @@ internal static class ReadScenarios
         {
             var one = await MeasureAsync(system, connections, sizes, "SELECT 1", null);
             var point = await MeasureAsync(system, connections, sizes, "SELECT id, v, s FROM points WHERE id = $1", sizes.PointRows);
-            figures.Add(new Figure($"SELECT 1, {connections} connections", Load.PerSecond(one.Rate), one.Latencies.ToString()));
+            figures.Add(new Figure($"SELECT 1, {connections} connections", Load.PerSecond(one.Rate), $"{one.Latencies}; {one.Cost}"));
             figures.Add(new Figure(
                 $"point SELECT, {connections} connections",
                 Load.PerSecond(point.Rate),
-                $"{point.Latencies}; {point.Rate / one.Rate:0.00} of SELECT 1"));
+                $"{point.Latencies}; {point.Rate / one.Rate:0.00} of SELECT 1; {point.Cost}"));
         }
 
         return figures;
     }
 
-    private static async Task<(double Rate, Latencies Latencies)> MeasureAsync(SystemUnderTest system, int connections, Sizes sizes, string sql, int? rows)
+    private static async Task<(double Rate, Latencies Latencies, string Cost)> MeasureAsync(SystemUnderTest system, int connections, Sizes sizes, string sql, int? rows)
     {
         var open = new List<(NpgsqlConnection Connection, NpgsqlCommand Command)>();
         try
@@ -61,7 +61,14 @@ internal static class ReadScenarios
             }
 
             await Load.RunAsync(connections, sizes.WarmUp, OneAsync);
-            return await Load.RunAsync(connections, sizes.Duration, OneAsync);
+            var before = system.ProcessorTime();
+            var (rate, latencies) = await Load.RunAsync(connections, sizes.Duration, OneAsync);
+            var after = system.ProcessorTime();
+            double Each(TimeSpan from, TimeSpan to) => (to - from).TotalMicroseconds / latencies.Count;
+            var cost = string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"CPU µs each: client {Each(before.Client, after.Client):0}, environmentd {Each(before.Environmentd, after.Environmentd):0}, clusterds {Each(before.Clusterds, after.Clusterds):0}");
+            return (rate, latencies, cost);
         }
         finally
         {

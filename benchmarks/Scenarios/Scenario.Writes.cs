@@ -16,7 +16,7 @@ internal static class WriteScenarios
         await using var listener = await system.ConnectAsync();
         await ReadScenarios.ExecuteAsync(listener, "BEGIN");
         await ReadScenarios.ExecuteAsync(listener, "DECLARE c CURSOR FOR SUBSCRIBE totals");
-        await using var fetch = new NpgsqlCommand("FETCH ALL c WITH (timeout = '60s')", listener);
+        await using var fetch = new NpgsqlCommand("FETCH ALL c", listener);
         await using var insert = new NpgsqlCommand("INSERT INTO events VALUES ($1, $2)", writer);
         insert.Parameters.Add(new NpgsqlParameter<long>());
         insert.Parameters.Add(new NpgsqlParameter<long>());
@@ -88,8 +88,8 @@ internal static class WriteScenarios
             data.Append(i).Append('\t').Append(i * 31L % 1000).Append("\ttext").Append((i % 100_000_000).ToString("D8", System.Globalization.CultureInfo.InvariantCulture)).Append('\n');
         var bytes = Encoding.UTF8.GetBytes(data.ToString());
         var clock = Stopwatch.StartNew();
-        await using (var copy = await connection.BeginRawBinaryCopyAsync("COPY bulk FROM STDIN"))
-            await copy.WriteAsync(bytes);
+        await using (var copy = (StreamWriter)await connection.BeginTextImportAsync("COPY bulk FROM STDIN"))
+            await copy.BaseStream.WriteAsync(bytes);
         var copied = clock.Elapsed.TotalSeconds;
         await using (var count = new NpgsqlCommand("SELECT count(*) FROM bulk", connection))
             Expect(sizes.BulkRows, (long)(await count.ExecuteScalarAsync())!, "copied rows");
@@ -97,12 +97,12 @@ internal static class WriteScenarios
 
         clock.Restart();
         var (rows, received) = (0L, 0L);
-        await using (var subscribed = await connection.BeginRawBinaryCopyAsync("COPY (SUBSCRIBE bulk WITH (progress = false) UP TO 18446744073709551615) TO STDOUT"))
+        using (var subscribed = (NpgsqlCopyTextReader)await connection.BeginTextExportAsync("COPY (SUBSCRIBE bulk WITH (progress = false)) TO STDOUT"))
         {
             var buffer = new byte[1 << 16];
             while (rows < sizes.BulkRows)
             {
-                var read = await subscribed.ReadAsync(buffer.AsMemory(), CancellationToken.None);
+                var read = await subscribed.BaseStream.ReadAsync(buffer.AsMemory(), CancellationToken.None);
                 if (read == 0)
                     break;
                 received += read;

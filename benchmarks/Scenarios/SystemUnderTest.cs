@@ -56,6 +56,33 @@ internal sealed class SystemUnderTest : IAsyncDisposable
         return connection;
     }
 
+    /// <summary>
+    /// Processor time spent so far, of which a busy machine's figures say more than of elapsed time: this process (the client),
+    /// environmentd, and all its clusterds.
+    /// </summary>
+    public (TimeSpan Client, TimeSpan Environmentd, TimeSpan Clusterds) ProcessorTime()
+    {
+        var clusterds = TimeSpan.Zero;
+        foreach (var process in Process.GetProcessesByName("clusterd"))
+        {
+            using (process)
+            {
+                try
+                {
+                    if (Read($"/proc/{process.Id}/status") is { } lines && Number(lines, "PPid:") == _process.Id)
+                        clusterds += process.TotalProcessorTime;
+                }
+                catch (InvalidOperationException)
+                {
+                    // It has ended meanwhile.
+                }
+            }
+        }
+
+        _process.Refresh();
+        return (Environment.CpuUsage.TotalTime, _process.TotalProcessorTime, clusterds);
+    }
+
     /// <summary>Resident bytes of environmentd and of all its clusterds.</summary>
     public (long Environmentd, long Clusterds) ResidentBytes()
     {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Materialize.Controller;
 using Materialize.Persist;
 using Materialize.Persist.Oracle;
@@ -32,6 +33,8 @@ internal sealed record AdapterServices(
 
     public TableLocks TableLocks { get; } = new();
 
+    public PeekIds PeekIds { get; } = new();
+
     /// <summary>A system parameter's value, null when it has its default.</summary>
     public string? SystemParameter(string name) => Catalog.State.SystemParameters.GetValueOrDefault(name.ToLowerInvariant());
 }
@@ -42,6 +45,21 @@ internal sealed class TransientIds
     private ulong _last;
 
     public Repr.GlobalId Next() => Repr.GlobalId.Transient(Interlocked.Increment(ref _last));
+}
+
+/// <summary>Ids of peeks: unique to this process's start, without asking the system for randomness each time.</summary>
+internal sealed class PeekIds
+{
+    private readonly ulong _start = BitConverter.ToUInt64(Guid.NewGuid().ToByteArray());
+    private ulong _last;
+
+    public Guid Next()
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, _start);
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes[8..], Interlocked.Increment(ref _last));
+        return new Guid(bytes);
+    }
 }
 
 /// <summary>What an environment is started with.</summary>

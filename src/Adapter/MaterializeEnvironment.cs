@@ -87,12 +87,11 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         {
             throw new AdapterException(new ErrorReport("FATAL", "28000", $"role \"{request.User}\" does not exist")
             {
-                Hint = "Connect as \"materialize\", or create the role first with CREATE ROLE … LOGIN.",
+                Hint = "Connect as \"materialize\", or create the role first with CREATE ROLE.",
             });
         }
 
-        if (!role.CanLogin)
-            throw new AdapterException(new ErrorReport("FATAL", "28000", $"role \"{request.User}\" is not allowed to login"));
+        // Without passwords there is nothing to log in with: LOGIN is not asked for (conformance: role.slt, vars.slt).
         if (role.Id.Value.StartsWith('s') && !request.IsInternal)
             throw new AdapterException(new ErrorReport("FATAL", "28000", $"unauthorized login to user \"{request.User}\""));
         var variables = new SessionVariables(_services.SystemParameter);
@@ -160,16 +159,15 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         foreach (var cluster in state.Clusters.Values.OrderBy(c => c.Id.Value, StringComparer.Ordinal))
             _installer.AddCluster(cluster);
         await _installer.AddTablesAsync([.. state.Items.Values.Where(i => i.Definition is ItemDefinition.Table && i.IsStored).OrderBy(i => i.Id)], cancel);
-        await _installer.ReconcileBuiltinsAsync(cancel);
+        await Task.WhenAll(
+            _installer.ReconcileBuiltinsAsync(cancel),
+            _installer.AddCollectionsAsync([.. state.Items.Values.Where(i => i.Definition is not ItemDefinition.Table && i.IsStored)], cancel));
         foreach (var item in state.Items.Values.OrderBy(i => i.Id))
         {
             switch (item.Definition)
             {
-                case ItemDefinition.Source or ItemDefinition.SourceOutput when item.IsStored:
-                    await _installer.AddSourceCollectionAsync(item, cancel);
-                    break;
                 case ItemDefinition.MaterializedView:
-                    await _installer.RestartMaterializedViewAsync(state, item, cancel);
+                    _installer.RestartMaterializedView(state, item);
                     break;
                 case ItemDefinition.Index:
                     using (var prepared = _installer.Prepare(state, item))

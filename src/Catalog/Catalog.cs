@@ -3,6 +3,7 @@ using Materialize.Core;
 using Materialize.Persist;
 using Materialize.Repr;
 using Materialize.Sql;
+using Materialize.Sql.Parser;
 
 namespace Materialize.Catalog;
 
@@ -26,9 +27,16 @@ public sealed class Catalog
 
     public ulong Epoch => _durable.Epoch;
 
+    /// <summary>
+    /// Plans the built-in views, which <see cref="OpenAsync"/> needs and which needs nothing: a program that starts does it while it
+    /// waits for storage.
+    /// </summary>
+    public static void Prepare() => _ = Bootstrap.SystemState;
+
     /// <summary>Takes over the catalog shard, making what every environment has if it is new.</summary>
     /// <param name="defaultReplicaSize">The size of the replicas of a new environment's clusters.</param>
     /// <exception cref="CatalogFencedException">Another environmentd owns it.</exception>
+    /// <exception cref="InvalidDataException">This version cannot read an entry, or cannot plan an item; the message names it.</exception>
     public static async Task<Catalog> OpenAsync(
         PersistClient persist, ShardId shard, ulong deployGeneration, string defaultReplicaSize, CancellationToken cancel)
     {
@@ -41,11 +49,10 @@ public sealed class Catalog
             state = Apply(state, entry);
         foreach (var builtin in Builtins.Tables)
             state = state.With(Bootstrap.TableItem(state, builtin, durable.Entries));
-        state = ItemPlanner.PlanAll(state, Builtins.Views);
         var items = durable.Entries.Values.OfType<CatalogEntry.Item>()
             .OrderBy(e => GlobalId.TryParse(e.Id, out var id) ? id : default);
         foreach (var item in items)
-            state = Apply(state, item);
+            state = ApplyStored(state, item);
         return new Catalog(durable, state);
     }
 
@@ -115,6 +122,18 @@ public sealed class Catalog
             default:
                 // Fences, allocators and shards of built-ins are not part of what a session sees.
                 return state;
+        }
+    }
+
+    private static CatalogState ApplyStored(CatalogState state, CatalogEntry.Item item)
+    {
+        try
+        {
+            return Apply(state, item);
+        }
+        catch (Exception e) when (e is SqlException or ParseException)
+        {
+            throw new InvalidDataException($"this version cannot plan \"{item.Name}\" ({item.Id}), which the catalog holds: {e.Message}\n{item.CreateSql}", e);
         }
     }
 

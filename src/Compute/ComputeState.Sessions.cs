@@ -27,7 +27,7 @@ public sealed partial class ComputeState
     {
         if (await connection.ReceiveAsync(cancel) is not ComputeCommand.Hello hello)
             return;
-        var session = LeadsReplica ? new ResponseSession() : EnterSession(hello.Nonce);
+        var session = LeadsReplica ? new ResponseSession(connection.TrySend) : EnterSession(hello.Nonce);
         using var closed = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var commands = Channel.CreateUnbounded<ComputeCommand>(new() { SingleReader = true });
         var receiving = ReceiveAsync(connection, commands.Writer, closed);
@@ -59,7 +59,10 @@ public sealed partial class ComputeState
             while (await session.Responses.WaitToReadAsync(cancel))
             {
                 while (session.Responses.TryRead(out var response))
+                {
                     await connection.SendAsync(response, cancel);
+                    session.Sent();
+                }
             }
         }
         catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)

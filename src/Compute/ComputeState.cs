@@ -105,7 +105,8 @@ public sealed partial class ComputeState : IAsyncDisposable
         Action<Exception> failed = Fail;
         var plan = new DataflowPlan(
             description,
-            import => new PersistSource(_readers, import, description.AsOf!.Value, description.Until, _workers!.Count, Reads(import), failed, _logger),
+            import => new PersistSource(
+                _readers, import, description.AsOf!.Value, description.Until, _workers!.Count, Reads(import), failed, _options.Time, _logger),
             (sink, metadata) => new PersistSink(sink, metadata, description.AsOf!.Value, _options.Persist, _options.Time, failed, _logger));
         var installed = new InstalledDataflow(plan);
         foreach (var id in description.ExportIds)

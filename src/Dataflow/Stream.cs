@@ -121,15 +121,17 @@ public sealed partial class Stream<TTime> where TTime : unmanaged, ITime<TTime>
     /// keys, copies counted; rows of equal sort key in the order of their bytes. Sealed. Min and max are the case limit 1.
     /// </summary>
     /// <remarks>
-    /// State: all rows, indexed by group and order. Work for a changed group: O(log + offset + limit) row visits before and after, plus
-    /// rows cancelled but not yet merged away. Negative multiplicities are skipped and show in no answer.
+    /// State: all rows, indexed by group and order, and with offset + limit of at most 32 the beginning of each group apart, so that a change costs O(offset + limit), and O(log) more when deletes have used
+    /// up what is remembered. Otherwise O(log + offset + limit) row visits before and after, plus rows cancelled but not yet merged away. Negative multiplicities are skipped and show in no answer.
     /// </remarks>
     /// <param name="split">Writes group key (<c>Outputs[0]</c>), sort key (<c>Outputs[1]</c>, memcomparable and prefix-free) and row (<c>Outputs[2]</c>).</param>
     /// <param name="rowShape">Shape of <c>Outputs[2]</c> and of the result.</param>
     /// <param name="limit">Most rows of a group; null is no limit.</param>
+    /// <param name="finish">Parts: group key, row, sort key. Writes the result's row; never an error. So that a row need not repeat what its keys say. Null: the row itself.</param>
+    /// <param name="shape">Of what <paramref name="finish"/> writes.</param>
     public OkErr<TTime> TopK(
-        string name, RowKernel split, RowShape keyShape, RowShape sortKeyShape, RowShape rowShape, long? limit, long offset = 0) =>
-        TopKOperator<TTime>.Build(this, name, split, keyShape, sortKeyShape, rowShape, limit, offset);
+        string name, RowKernel split, RowShape keyShape, RowShape sortKeyShape, RowShape rowShape, long? limit, long offset = 0, RowKernel? finish = null, RowShape shape = default) =>
+        TopKOperator<TTime>.Build(this, name, split, keyShape, sortKeyShape, rowShape, limit, offset, finish, shape);
 
     /// <summary>Calls back with every batch as it comes and with every change of the frontier, in this order. The stream itself is passed on for chaining.</summary>
     /// <param name="onBatch">Borrows the batch during the call; may be null.</param>

@@ -50,15 +50,22 @@ internal static partial class Server
             LogFatal(logger, e.Message);
             return FencedExit;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException or PersistException or InvariantViolationException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SocketException or PersistException or InvariantViolationException or InvalidDataException)
         {
             LogFatal(logger, e.Message);
+            return FailedExit;
+        }
+        catch (Exception e)
+        {
+            LogUnforeseen(logger, e);
             return FailedExit;
         }
     }
 
     private static async Task<int> ServeAsync(Options options, ILoggerFactory loggers, ILogger logger, CancellationToken stop)
     {
+        // Processor time only, while storage and listeners are waited for; whoever needs it first waits for it, and hears if it fails.
+        _ = Task.Run(Materialize.Catalog.Catalog.Prepare, CancellationToken.None);
         var directory = Directory.CreateDirectory(options.DataDirectory).FullName;
         var time = TimeProvider.System;
         MaterializeEnvironment? ready = null;
@@ -176,6 +183,9 @@ internal static partial class Server
 
     [LoggerMessage(Level = LogLevel.Information, Message = "stopped")]
     private static partial void LogStopped(ILogger logger);
+
+    [LoggerMessage(Level = LogLevel.Critical, Message = "environmentd must stop for a reason that was not foreseen")]
+    private static partial void LogUnforeseen(ILogger logger, Exception e);
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "environmentd must stop: {Reason}")]
     private static partial void LogFatal(ILogger logger, string reason);

@@ -173,7 +173,7 @@ internal sealed partial class SqlWriter(PrintMode mode)
     private void Role(RoleName role)
     {
         if (role.Name is { } name)
-            Ident(name);
+            Word(name);   // a role named public is not PUBLIC
         else
             W("PUBLIC");
     }

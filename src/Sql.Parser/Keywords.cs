@@ -29,7 +29,7 @@ internal static class Keywords
         "cast exists extract position substring trim normalize coalesce greatest least nullif interval row array list map true false null any " +
         "all some distinct lateral rows values table show asc desc nulls operator char character string bigint smallint dec decimal double float " +
         "int integer real boolean bytes json timestamp timestamptz time varchar bpchar default current escape over filter ignore respect mutually recursive " +
-        "public secret for of to only up within envelope if unique primary check constraint references cluster broken replan view index materialized " +
+        "second secret for of to only up within envelope if unique primary check constraint references cluster broken replan view index materialized " +
         "precision varying");
 
     /// <summary>Every keyword: how an error message tells a keyword from a name.</summary>

@@ -184,6 +184,8 @@ internal sealed partial class Parser
                 var high = ParseExpr(Precedence.Like);
                 return new Expr.Between(left, low, high, symmetric, negated) { Span = SpanFrom(start) };
             default:
+                if (IsQuantifier())
+                    return ParseQuantified(left, Operator.Bare((negated ? "!~~" : "~~") + (token.Text == "ilike" ? "*" : "")), start);
                 var pattern = ParseExpr(Precedence.Like);
                 var escape = Accept("ESCAPE") ? ParseExpr(Precedence.Like) : null;
                 return new Expr.Like(left, pattern, escape, token.Text == "ilike", negated) { Span = SpanFrom(start) };

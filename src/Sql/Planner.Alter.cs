@@ -14,82 +14,82 @@ public static partial class Planner
             case Ast.Statement.AlterRename x:
                 return PlanRename(context, x);
             case Ast.Statement.AlterSwap x:
-            {
-                var first = ResolveObject(context, x.Kind, x.Name) ?? throw UnknownObject(context, x.Kind, x.Name);
-                var other = x.Kind == Ast.ObjectKind.Schema && x.Name.Parts.Count == 2 ? new Ast.ObjectName([x.Name.Parts[0], x.With]) : new Ast.ObjectName([x.With]);
-                var second = ResolveObject(context, x.Kind, other) ?? throw UnknownObject(context, x.Kind, other);
-                CheckUserObject(context, first, x.Position());
-                CheckUserObject(context, second, x.Position());
-                return new StatementPlan.AlterSwap(first, second, KindText(x.Kind));
-            }
+                {
+                    var first = ResolveObject(context, x.Kind, x.Name) ?? throw UnknownObject(context, x.Kind, x.Name);
+                    var other = x.Kind == Ast.ObjectKind.Schema && x.Name.Parts.Count == 2 ? new Ast.ObjectName([x.Name.Parts[0], x.With]) : new Ast.ObjectName([x.With]);
+                    var second = ResolveObject(context, x.Kind, other) ?? throw UnknownObject(context, x.Kind, other);
+                    CheckUserObject(context, first, x.Position());
+                    CheckUserObject(context, second, x.Position());
+                    return new StatementPlan.AlterSwap(first, second, KindText(x.Kind));
+                }
 
             case Ast.Statement.AlterOwner x:
-            {
-                if (x.Kind == Ast.ObjectKind.ClusterReplica)
-                    throw SqlException.Plan("altering the owner of a cluster replica is not supported", x.Position());
-                if (Existing(context, x.Kind, x.Name, x.IfExists) is not { } id)
-                    return new StatementPlan.AlterNoop(KindText(x.Kind));
-                CheckUserObject(context, id, x.Position());
-                return new StatementPlan.AlterOwner(id, KindText(x.Kind), ResolveRole(context, x.Owner));
-            }
+                {
+                    if (x.Kind == Ast.ObjectKind.ClusterReplica)
+                        throw SqlException.Plan("altering the owner of a cluster replica is not supported", x.Position());
+                    if (Existing(context, x.Kind, x.Name, x.IfExists) is not { } id)
+                        return new StatementPlan.AlterNoop(KindText(x.Kind));
+                    CheckUserObject(context, id, x.Position());
+                    return new StatementPlan.AlterOwner(id, KindText(x.Kind), ResolveRole(context, x.Owner));
+                }
 
             case Ast.Statement.AlterSetOptions x:
                 return PlanAlterOptions(context, x);
             case Ast.Statement.AlterResetOptions x:
-            {
-                if (Existing(context, x.Kind, x.Name, x.IfExists) is not ObjectId.Item item)
-                    return new StatementPlan.AlterNoop(KindText(x.Kind));
-                return x.Options is ["RETAIN HISTORY"]
-                    ? new StatementPlan.AlterRetainHistory(item.Id, KindText(x.Kind), null)
-                    : x.Options is ["TIMESTAMP INTERVAL"]
-                        ? new StatementPlan.AlterSourceTimestampInterval(item.Id, null)
-                        : throw SqlException.Unsupported($"ALTER {KindText(x.Kind)} … RESET ({string.Join(", ", x.Options)})", x.Position());
-            }
-
-            case Ast.Statement.AlterSetCluster x:
-            {
-                if (!context.Catalog.IsEnabled("enable_alter_set_cluster"))
-                    throw SqlException.Plan("ALTER ... SET CLUSTER is not available", x.Position());
-                if (Existing(context, x.Kind, x.Name, x.IfExists) is not ObjectId.Item item)
-                    return new StatementPlan.AlterNoop(KindText(x.Kind));
-                return new StatementPlan.AlterSetCluster(item.Id, KindText(x.Kind), ClusterOf(context, x.Cluster).Id);
-            }
-
-            case Ast.Statement.AlterTableAddColumn x:
-            {
-                if (!context.Catalog.IsEnabled("enable_alter_table_add_column"))
-                    throw SqlException.Plan("ALTER TABLE ... ADD COLUMN ... is not available", x.Position());
-                if (Existing(context, Ast.ObjectKind.Table, x.Table, x.IfExists) is not ObjectId.Item item)
-                    return new StatementPlan.AlterNoop("TABLE");
-                var type = TypeResolution.Resolve(context, x.Type).Nullable();
-                if (context.Catalog.GetItem(item.Id)!.Desc!.Names.Contains(x.Column.Value))
                 {
-                    if (!x.IfColumnNotExists)
-                        throw SqlException.Plan($"column \"{x.Column.Value}\" of relation \"{x.Table}\" already exists", x.Position());
-                    context.Notices.Add(new PlanNotice(SqlState.DuplicateColumn, $"column \"{x.Column.Value}\" of relation \"{x.Table}\" already exists, skipping"));
-                    return new StatementPlan.AlterNoop("TABLE");
+                    if (Existing(context, x.Kind, x.Name, x.IfExists) is not ObjectId.Item item)
+                        return new StatementPlan.AlterNoop(KindText(x.Kind));
+                    return x.Options is ["RETAIN HISTORY"]
+                        ? new StatementPlan.AlterRetainHistory(item.Id, KindText(x.Kind), null)
+                        : x.Options is ["TIMESTAMP INTERVAL"]
+                            ? new StatementPlan.AlterSourceTimestampInterval(item.Id, null)
+                            : throw SqlException.Unsupported($"ALTER {KindText(x.Kind)} … RESET ({string.Join(", ", x.Options)})", x.Position());
                 }
 
-                return new StatementPlan.AlterTableAddColumn(item.Id, x.Column.Value, type, x.IfColumnNotExists);
-            }
+            case Ast.Statement.AlterSetCluster x:
+                {
+                    if (!context.Catalog.IsEnabled("enable_alter_set_cluster"))
+                        throw SqlException.Plan("ALTER ... SET CLUSTER is not available", x.Position());
+                    if (Existing(context, x.Kind, x.Name, x.IfExists) is not ObjectId.Item item)
+                        return new StatementPlan.AlterNoop(KindText(x.Kind));
+                    return new StatementPlan.AlterSetCluster(item.Id, KindText(x.Kind), ClusterOf(context, x.Cluster).Id);
+                }
+
+            case Ast.Statement.AlterTableAddColumn x:
+                {
+                    if (!context.Catalog.IsEnabled("enable_alter_table_add_column"))
+                        throw SqlException.Plan("ALTER TABLE ... ADD COLUMN ... is not available", x.Position());
+                    if (Existing(context, Ast.ObjectKind.Table, x.Table, x.IfExists) is not ObjectId.Item item)
+                        return new StatementPlan.AlterNoop("TABLE");
+                    var type = TypeResolution.Resolve(context, x.Type).Nullable();
+                    if (context.Catalog.GetItem(item.Id)!.Desc!.Names.Contains(x.Column.Value))
+                    {
+                        if (!x.IfColumnNotExists)
+                            throw SqlException.Plan($"column \"{x.Column.Value}\" of relation \"{x.Table}\" already exists", x.Position());
+                        context.Notices.Add(new PlanNotice(SqlState.DuplicateColumn, $"column \"{x.Column.Value}\" of relation \"{x.Table}\" already exists, skipping"));
+                        return new StatementPlan.AlterNoop("TABLE");
+                    }
+
+                    return new StatementPlan.AlterTableAddColumn(item.Id, x.Column.Value, type, x.IfColumnNotExists);
+                }
 
             case Ast.Statement.AlterApplyReplacement x:
-            {
-                if (Existing(context, Ast.ObjectKind.MaterializedView, x.Name, x.IfExists) is not ObjectId.Item item)
-                    return new StatementPlan.AlterNoop("MATERIALIZED VIEW");
-                return new StatementPlan.AlterMaterializedViewApplyReplacement(item.Id, context.ResolveItem(x.Replacement).Id);
-            }
+                {
+                    if (Existing(context, Ast.ObjectKind.MaterializedView, x.Name, x.IfExists) is not ObjectId.Item item)
+                        return new StatementPlan.AlterNoop("MATERIALIZED VIEW");
+                    return new StatementPlan.AlterMaterializedViewApplyReplacement(item.Id, context.ResolveItem(x.Replacement).Id);
+                }
 
             case Ast.Statement.AlterSourceAddSubsource x:
-            {
-                if (Existing(context, Ast.ObjectKind.Source, x.Source, x.IfExists) is not ObjectId.Item item)
-                    return new StatementPlan.AlterNoop("SOURCE");
-                var source = context.Catalog.GetItem(item.Id)!;
-                var options = new OptionReader("ALTER SOURCE", x.Options);
-                var tables = x.References.Select(r => ExportOf(context, new Target(source.Name, source.SchemaId, null), r)).ToValueArray();
-                return new StatementPlan.AlterSourceAddTables(
-                    item.Id, new SourceExports.Tables(tables), options.Texts("TEXT COLUMNS").ToValueArray(), options.Texts("EXCLUDE COLUMNS").ToValueArray());
-            }
+                {
+                    if (Existing(context, Ast.ObjectKind.Source, x.Source, x.IfExists) is not ObjectId.Item item)
+                        return new StatementPlan.AlterNoop("SOURCE");
+                    var source = context.Catalog.GetItem(item.Id)!;
+                    var options = new OptionReader("ALTER SOURCE", x.Options);
+                    var tables = x.References.Select(r => ExportOf(context, new Target(source.Name, source.SchemaId, null), r)).ToValueArray();
+                    return new StatementPlan.AlterSourceAddTables(
+                        item.Id, new SourceExports.Tables(tables), options.Texts("TEXT COLUMNS").ToValueArray(), options.Texts("EXCLUDE COLUMNS").ToValueArray());
+                }
 
             case Ast.Statement.AlterSourceDropSubsource x:
                 throw new SqlException(SqlState.FeatureNotSupported, "ALTER SOURCE...DROP SUBSOURCE no longer supported")
@@ -112,24 +112,24 @@ public static partial class Planner
                     ? new StatementPlan.AlterSecret(secret.Id, SecretValue(context, x.Value))
                     : new StatementPlan.AlterNoop("SECRET");
             case Ast.Statement.AlterClusterSet x:
-            {
-                if (context.Catalog.ResolveCluster(x.Name.Value) is not { } cluster)
-                    return MissingCluster(context, x.Name, x.IfExists);
-                var reader = new OptionReader("ALTER CLUSTER", x.Options);
-                if (reader.Has("REPLICAS"))
-                    throw SqlException.Plan("REPLICAS not supported in ALTER CLUSTER", x.Position());
-                var options = ClusterOptionsOf(context, reader);
-                if (!(options.Managed ?? cluster.IsManaged))
                 {
-                    foreach (var option in ManagedOptions)
+                    if (context.Catalog.ResolveCluster(x.Name.Value) is not { } cluster)
+                        return MissingCluster(context, x.Name, x.IfExists);
+                    var reader = new OptionReader("ALTER CLUSTER", x.Options);
+                    if (reader.Has("REPLICAS"))
+                        throw SqlException.Plan("REPLICAS not supported in ALTER CLUSTER", x.Position());
+                    var options = ClusterOptionsOf(context, reader);
+                    if (!(options.Managed ?? cluster.IsManaged))
                     {
-                        if (reader.Has(option))
-                            throw SqlException.Plan($"{option} not supported for unmanaged clusters", x.Position());
+                        foreach (var option in ManagedOptions)
+                        {
+                            if (reader.Has(option))
+                                throw SqlException.Plan($"{option} not supported for unmanaged clusters", x.Position());
+                        }
                     }
-                }
 
-                return new StatementPlan.AlterCluster(cluster.Id, options, [], WaitOf(context, x.WithOptions));
-            }
+                    return new StatementPlan.AlterCluster(cluster.Id, options, [], WaitOf(context, x.WithOptions));
+                }
 
             case Ast.Statement.AlterClusterReset x:
                 return context.Catalog.ResolveCluster(x.Name.Value) is { } reset

@@ -117,20 +117,20 @@ public static partial class Planner
         switch (option.Value)
         {
             case Ast.OptionValue.Secret x:
-            {
-                var secret = context.ResolveItem(x.Value);
-                return secret.Kind == CatalogItemKind.Secret
-                    ? new ConnectionValue.Secret(secret.Id)
-                    : throw SqlException.Plan($"{secret.Name} is not a secret", option.Position());
-            }
+                {
+                    var secret = context.ResolveItem(x.Value);
+                    return secret.Kind == CatalogItemKind.Secret
+                        ? new ConnectionValue.Secret(secret.Id)
+                        : throw SqlException.Plan($"{secret.Name} is not a secret", option.Position());
+                }
 
             case Ast.OptionValue.Name x when option.Name is "SSH TUNNEL" or "AWS PRIVATELINK" or "AWS CONNECTION":
-            {
-                var item = context.ResolveItem(x.Value);
-                return item.Kind == CatalogItemKind.Connection
-                    ? new ConnectionValue.Item(item.Id)
-                    : throw SqlException.Plan($"{item.Name} is not a connection", option.Position());
-            }
+                {
+                    var item = context.ResolveItem(x.Value);
+                    return item.Kind == CatalogItemKind.Connection
+                        ? new ConnectionValue.Item(item.Id)
+                        : throw SqlException.Plan($"{item.Name} is not a connection", option.Position());
+                }
 
             case Ast.OptionValue.KafkaBroker x when x.Tunnel is null:
                 return new ConnectionValue.Text(x.Address);
@@ -234,16 +234,16 @@ public static partial class Planner
         switch (x.Connector)
         {
             case Ast.SourceConnector.Postgres c:
-            {
-                NoFormat(x, "POSTGRES");
-                var options = new OptionReader("CREATE SOURCE", c.Options);
-                var publication = options.Text("PUBLICATION") ?? throw SqlException.Plan("PUBLICATION option is required", c.Position());
-                var connection = ConnectionOf(context, c.Connection, "postgres", "POSTGRES");
-                return (
-                    new SourceConnector.Postgres(
-                        connection.Id, publication, options.Texts("TEXT COLUMNS").ToValueArray(), options.Texts("EXCLUDE COLUMNS").ToValueArray()),
-                    RelationDesc.Of(("lsn", SqlType.UInt64.Nullable())));
-            }
+                {
+                    NoFormat(x, "POSTGRES");
+                    var options = new OptionReader("CREATE SOURCE", c.Options);
+                    var publication = options.Text("PUBLICATION") ?? throw SqlException.Plan("PUBLICATION option is required", c.Position());
+                    var connection = ConnectionOf(context, c.Connection, "postgres", "POSTGRES");
+                    return (
+                        new SourceConnector.Postgres(
+                            connection.Id, publication, options.Texts("TEXT COLUMNS").ToValueArray(), options.Texts("EXCLUDE COLUMNS").ToValueArray()),
+                        RelationDesc.Of(("lsn", SqlType.UInt64.Nullable())));
+                }
 
             case Ast.SourceConnector.LoadGenerator c:
                 return LoadGeneratorOf(context, x, c);

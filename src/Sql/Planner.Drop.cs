@@ -129,13 +129,13 @@ public static partial class Planner
             case Ast.ObjectKind.Cluster:
                 return catalog.ResolveCluster(name.Item.Value) is { } cluster ? new ObjectId.Cluster(cluster.Id) : null;
             case Ast.ObjectKind.ClusterReplica:
-            {
-                if (name.Parts.Count != 2)
-                    throw SqlException.Plan($"a cluster replica is named by its cluster and itself, not {name}", name.Position());
-                if (catalog.ResolveCluster(name.Parts[0].Value) is not { } of)
-                    return null;
-                return of.Replicas.FirstOrDefault(r => r.Name == name.Item.Value) is { } replica ? new ObjectId.Replica(of.Id, replica.Id) : null;
-            }
+                {
+                    if (name.Parts.Count != 2)
+                        throw SqlException.Plan($"a cluster replica is named by its cluster and itself, not {name}", name.Position());
+                    if (catalog.ResolveCluster(name.Parts[0].Value) is not { } of)
+                        return null;
+                    return of.Replicas.FirstOrDefault(r => r.Name == name.Item.Value) is { } replica ? new ObjectId.Replica(of.Id, replica.Id) : null;
+                }
 
             case Ast.ObjectKind.Role or Ast.ObjectKind.User:
                 return catalog.ResolveRole(name.Item.Value) is { } role ? new ObjectId.Role(role.Id) : null;

@@ -95,18 +95,18 @@ public static partial class Planner
         switch (explainee)
         {
             case Ast.Explainee.Object x:
-            {
-                var item = context.ResolveItem(x.Name);
-                var wanted = x.Kind switch
                 {
-                    Ast.ObjectKind.View => CatalogItemKind.View,
-                    Ast.ObjectKind.MaterializedView => CatalogItemKind.MaterializedView,
-                    _ => CatalogItemKind.Index,
-                };
-                return item.Kind == wanted
-                    ? new Explainee.Item(item.Id, x.Replan)
-                    : throw SqlException.Plan($"Expected {item.Name} to be a {KindNames.Of(wanted)}, not a {KindNames.Of(item.Kind)}", x.Position());
-            }
+                    var item = context.ResolveItem(x.Name);
+                    var wanted = x.Kind switch
+                    {
+                        Ast.ObjectKind.View => CatalogItemKind.View,
+                        Ast.ObjectKind.MaterializedView => CatalogItemKind.MaterializedView,
+                        _ => CatalogItemKind.Index,
+                    };
+                    return item.Kind == wanted
+                        ? new Explainee.Item(item.Id, x.Replan)
+                        : throw SqlException.Plan($"Expected {item.Name} to be a {KindNames.Of(wanted)}, not a {KindNames.Of(item.Kind)}", x.Position());
+                }
 
             case Ast.Explainee.Of { Statement: Ast.Statement.Select select }:
                 return new Explainee.Query(PlanQuery(context, select.Query), PlanWhen(context, select.AsOf));

@@ -21,10 +21,10 @@ public static partial class Planner
             case Ast.Statement.AlterDefaultPrivileges x:
                 return PlanDefaultPrivileges(context, x);
             case Ast.Statement.ReassignOwned x:
-            {
-                var from = Roles(context, x.From);
-                return new StatementPlan.ReassignOwned(from, ResolveRole(context, x.To), from.SelectMany(r => OwnedBy(context.Catalog, r)).ToValueArray());
-            }
+                {
+                    var from = Roles(context, x.From);
+                    return new StatementPlan.ReassignOwned(from, ResolveRole(context, x.To), from.SelectMany(r => OwnedBy(context.Catalog, r)).ToValueArray());
+                }
 
             default:
                 throw new System.Diagnostics.UnreachableException();

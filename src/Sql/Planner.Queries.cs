@@ -109,33 +109,33 @@ public static partial class Planner
             case Ast.SubscribeOutput.Diffs:
                 return (new SubscribeOutput.Diffs(), [("mz_diff", SqlType.Int64.Nullable(false)), .. all]);
             case Ast.SubscribeOutput.WithinTimestampOrderBy x:
-            {
-                List<ScopeItem> items = [new(null, "mz_diff", SqlType.Int64.Nullable(false)), .. all.Select(c => new ScopeItem(null, c.n, c.Item2))];
-                var orders = new QueryPlanner(context).PlanColumnOrders(x.OrderBy, items, "WITHIN TIMESTAMP ORDER BY");
-                return (new SubscribeOutput.WithinTimestampOrderBy(orders), [("mz_diff", SqlType.Int64.Nullable(false)), .. all]);
-            }
+                {
+                    List<ScopeItem> items = [new(null, "mz_diff", SqlType.Int64.Nullable(false)), .. all.Select(c => new ScopeItem(null, c.n, c.Item2))];
+                    var orders = new QueryPlanner(context).PlanColumnOrders(x.OrderBy, items, "WITHIN TIMESTAMP ORDER BY");
+                    return (new SubscribeOutput.WithinTimestampOrderBy(orders), [("mz_diff", SqlType.Int64.Nullable(false)), .. all]);
+                }
 
             case Ast.SubscribeOutput.EnvelopeUpsert x:
-            {
-                var keys = Keys(x.Key, "UPSERT");
-                var values = all.Where((_, i) => !keys.Contains(i)).Select(c => (c.n, c.Item2 with { IsNullable = true }));
-                return (new SubscribeOutput.EnvelopeUpsert(keys), [("mz_state", SqlType.String.Nullable(false)), .. keys.Select(k => all[k]), .. values]);
-            }
+                {
+                    var keys = Keys(x.Key, "UPSERT");
+                    var values = all.Where((_, i) => !keys.Contains(i)).Select(c => (c.n, c.Item2 with { IsNullable = true }));
+                    return (new SubscribeOutput.EnvelopeUpsert(keys), [("mz_state", SqlType.String.Nullable(false)), .. keys.Select(k => all[k]), .. values]);
+                }
 
             case Ast.SubscribeOutput.EnvelopeDebezium x:
-            {
-                if (!context.Catalog.IsEnabled("enable_envelope_debezium_in_subscribe"))
-                    throw SqlException.Plan("ENVELOPE DEBEZIUM (KEY (..)) is not available", output.Position());
-                var keys = Keys(x.Key, "DEBEZIUM");
-                var values = all.Where((_, i) => !keys.Contains(i)).ToList();
-                return (
-                    new SubscribeOutput.EnvelopeDebezium(keys),
-                    [
-                        ("mz_state", SqlType.String.Nullable(false)), .. keys.Select(k => all[k]),
+                {
+                    if (!context.Catalog.IsEnabled("enable_envelope_debezium_in_subscribe"))
+                        throw SqlException.Plan("ENVELOPE DEBEZIUM (KEY (..)) is not available", output.Position());
+                    var keys = Keys(x.Key, "DEBEZIUM");
+                    var values = all.Where((_, i) => !keys.Contains(i)).ToList();
+                    return (
+                        new SubscribeOutput.EnvelopeDebezium(keys),
+                        [
+                            ("mz_state", SqlType.String.Nullable(false)), .. keys.Select(k => all[k]),
                         .. values.Select(c => ("before_" + c.n, c.Item2 with { IsNullable = true })),
                         .. values.Select(c => ("after_" + c.n, c.Item2 with { IsNullable = true })),
-                    ]);
-            }
+                        ]);
+                }
 
             default:
                 throw new System.Diagnostics.UnreachableException();

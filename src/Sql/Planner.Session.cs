@@ -37,32 +37,32 @@ public static partial class Planner
                 return new StatementPlan.Declare(
                     x.Name.Value, x.Inner, Slice(sql, x.InnerSpan), context.Values?.Types ?? [], context.Values ?? Params.None);
             case Ast.Statement.Fetch x:
-            {
-                var options = new OptionReader("FETCH", x.Options);
-                var timeout = options.Duration("TIMEOUT");
-                if (timeout > FetchTimeoutMax)
-                    throw SqlException.Plan("TIMEOUT out of range: must be at most 1 day", x.Position());
-                return new StatementPlan.Fetch(x.Name.Value, x.All ? null : x.Count ?? 1, timeout);
-            }
+                {
+                    var options = new OptionReader("FETCH", x.Options);
+                    var timeout = options.Duration("TIMEOUT");
+                    if (timeout > FetchTimeoutMax)
+                        throw SqlException.Plan("TIMEOUT out of range: must be at most 1 day", x.Position());
+                    return new StatementPlan.Fetch(x.Name.Value, x.All ? null : x.Count ?? 1, timeout);
+                }
 
             case Ast.Statement.Close x:
                 return new StatementPlan.Close(x.Name.Value);
             case Ast.Statement.Prepare x:
                 return new StatementPlan.Prepare(x.Name.Value, x.Inner, Slice(sql, x.InnerSpan), Describe(context.Catalog, x.Inner, []));
             case Ast.Statement.Execute x:
-            {
-                var planner = new QueryPlanner(context);
-                List<Datum> values = [];
-                List<SqlType> types = [];
-                foreach (var arg in x.Args)
                 {
-                    var planned = planner.PlanConstant(arg, "EXECUTE");
-                    values.Add(Constants.Evaluate(planned, "EXECUTE", arg.Position(), context.Catalog.Session.Now));
-                    types.Add(planned.Type.Type);
-                }
+                    var planner = new QueryPlanner(context);
+                    List<Datum> values = [];
+                    List<SqlType> types = [];
+                    foreach (var arg in x.Args)
+                    {
+                        var planned = planner.PlanConstant(arg, "EXECUTE");
+                        values.Add(Constants.Evaluate(planned, "EXECUTE", arg.Position(), context.Catalog.Session.Now));
+                        types.Add(planned.Type.Type);
+                    }
 
-                return new StatementPlan.Execute(x.Name.Value, new Params(values.ToValueArray(), types.ToValueArray()));
-            }
+                    return new StatementPlan.Execute(x.Name.Value, new Params(values.ToValueArray(), types.ToValueArray()));
+                }
 
             case Ast.Statement.Deallocate x:
                 return new StatementPlan.Deallocate(x.Name?.Value);
@@ -79,12 +79,12 @@ public static partial class Planner
                     throw SqlException.Plan("RAISE statement is not available", x.Position());
                 return new StatementPlan.Raise(x.Severity.ToString().ToUpperInvariant());
             case Ast.Statement.ValidateConnection x:
-            {
-                var item = context.ResolveItem(x.Name);
-                return item.Kind == CatalogItemKind.Connection
-                    ? new StatementPlan.ValidateConnection(item.Id)
-                    : throw SqlException.Plan($"{item.Name} is not a connection", x.Position());
-            }
+                {
+                    var item = context.ResolveItem(x.Name);
+                    return item.Kind == CatalogItemKind.Connection
+                        ? new StatementPlan.ValidateConnection(item.Id)
+                        : throw SqlException.Plan($"{item.Name} is not a connection", x.Position());
+                }
 
             case Ast.Statement.InspectShard x:
                 return GlobalId.TryParse(x.Id, out var id)

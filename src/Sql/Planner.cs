@@ -42,6 +42,26 @@ public static partial class Planner
         return plan with { DependsOn = plan.DependsOn.IsEmpty ? context.Dependencies : plan.DependsOn, Notices = [.. plan.Notices, .. context.Notices] };
     }
 
+    /// <summary>
+    /// The plan of a query for all values of its parameters, which stand in it as <see cref="Expr.MirScalarExpr.Parameter"/>; null if
+    /// it depends on the values (LIMIT $1), or on the session or the moment.
+    /// </summary>
+    /// <param name="types">Of all its parameters, as <see cref="Describe"/> gave them.</param>
+    public static StatementPlan.Select? PlanOpen(ISqlCatalog catalog, Ast.Statement statement, ValueArray<SqlType> types, string sql)
+    {
+        try
+        {
+            return Plan(catalog, statement, Params.Open(types), sql) is StatementPlan.Select { When: QueryWhen.Immediately, Query.IsUnmaterializable: false } plan
+                ? plan
+                : null;
+        }
+        catch (SqlException)
+        {
+            // Something asked for a value. If it is an error with every value, planning with the values says so.
+            return null;
+        }
+    }
+
     private static QueryLifetime LifetimeOf(Ast.Statement statement) =>
         statement is Ast.Statement.Subscribe ? QueryLifetime.Subscribe : QueryLifetime.OneShot;
 

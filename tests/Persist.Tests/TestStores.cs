@@ -60,9 +60,19 @@ internal static class T
     /// <summary>Limits so low that a few updates reach every path.</summary>
     public static PersistConfig Small { get; } = new()
     {
-        InlineBytesMax = 120, InlineTotalBytesMax = 400, PartBytesTarget = 200, RollupEvery = 8, InlineRollupBytesMax = 900, CompactionBatchesMin = 4,
-        CompactionBatchesMax = 8, Background = false, AttemptsMax = 40, RetryPause = TimeSpan.FromTicks(1),
-        PollWhenPushed = TimeSpan.FromMilliseconds(2), PollPauseMin = TimeSpan.FromMilliseconds(1), PollPauseMax = TimeSpan.FromMilliseconds(4),
+        InlineBytesMax = 120,
+        InlineTotalBytesMax = 400,
+        PartBytesTarget = 200,
+        RollupEvery = 8,
+        InlineRollupBytesMax = 900,
+        CompactionBatchesMin = 4,
+        CompactionBatchesMax = 8,
+        Background = false,
+        AttemptsMax = 40,
+        RetryPause = TimeSpan.FromTicks(1),
+        PollWhenPushed = TimeSpan.FromMilliseconds(2),
+        PollPauseMin = TimeSpan.FromMilliseconds(1),
+        PollPauseMax = TimeSpan.FromMilliseconds(4),
     };
 }
 

@@ -114,7 +114,8 @@ internal sealed class AstGenerator(Random random)
 
     private Expr.Function Function(int depth) => new(
         Name(), Args(depth), false, Coin(5) ? Expr(depth - 1) : null,
-        Coin(4) ? Window(depth) : null) { Distinct = false };
+        Coin(4) ? Window(depth) : null)
+    { Distinct = false };
 
     private FunctionArgs Args(int depth) => Coin(8)
         ? new FunctionArgs.Star()

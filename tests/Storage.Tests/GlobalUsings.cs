@@ -1,2 +1,2 @@
-global using Frontier = Materialize.Core.Order.Antichain<Materialize.Repr.Timestamp>;
 global using Xunit;
+global using Frontier = Materialize.Core.Order.Antichain<Materialize.Repr.Timestamp>;

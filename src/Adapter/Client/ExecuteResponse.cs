@@ -15,13 +15,10 @@ public abstract record ExecuteResponse
     public sealed record Completed(string Tag) : ExecuteResponse;
 
     /// <summary>
-    /// Rows follow. The tag is <paramref name="Command"/> and the number of rows sent, unless <see cref="TagWithoutCount"/>.
+    /// Rows follow. The tag is <paramref name="Command"/> and the number of rows sent.
     /// Dispose the rows when done, also when not read to the end: that drops a subscribe's dataflow.
     /// </summary>
-    public sealed record Rows(RelationDesc Columns, IResultRows Source, string Command) : ExecuteResponse
-    {
-        public bool TagWithoutCount { get; init; }
-    }
+    public sealed record Rows(RelationDesc Columns, IResultRows Source, string Command) : ExecuteResponse;
 
     /// <summary>Rows follow as COPY data.</summary>
     public sealed record CopyOut(RelationDesc Columns, IResultRows Source, CopyFormat Format) : ExecuteResponse;

@@ -84,10 +84,17 @@ internal sealed class DataflowInstaller(AdapterServices services)
     public async Task AddTablesAsync(IReadOnlyList<Item> tables, CancellationToken cancel)
     {
         var at = await RegisterAsync([.. tables.Select(t => t.Shard!.Value)], cancel);
-        foreach (var table in tables)
-            await services.Storage.AddCollectionAsync(table.Id, StorageCollectionKind.Table, Metadata(table, isTable: true), 0, Window(table), cancel);
+        await Task.WhenAll(tables.Select(
+            t => services.Storage.AddCollectionAsync(t.Id, StorageCollectionKind.Table, Metadata(t, isTable: true), 0, Window(t), cancel)));
         services.Storage.AdvanceTables(at.AdvanceTo.Millis, []);
     }
+
+    /// <summary>What sources and materialized views have stored, at start. All at once: their writes share commits of the consensus store.</summary>
+    public Task AddCollectionsAsync(IReadOnlyList<Item> items, CancellationToken cancel) => Task.WhenAll(items.Select(item =>
+        item.Definition is ItemDefinition.MaterializedView
+            ? services.Storage.AddCollectionAsync(
+                item.Id, StorageCollectionKind.MaterializedView, Metadata(item, isTable: false), item.AsOf ?? 0, Window(item), cancel)
+            : AddSourceCollectionAsync(item, cancel)));
 
     /// <summary>
     /// Makes the catalog relations equal to the catalog: the process may have died between a change and its rows, and a new version
@@ -99,33 +106,22 @@ internal sealed class DataflowInstaller(AdapterServices services)
         foreach (var row in BuiltinRows.All(services.Catalog.State))
             changes[row] = changes.GetValueOrDefault(row) + 1;
         var readTs = await services.Oracle.ReadTsAsync(cancel);
-        foreach (var table in Builtins.Tables.Where(t => t != Builtins.SourceStatusHistory))
-        {
-            var item = services.Catalog.State.Items[table.Id];
-            var layout = RowLayout.For(table.Desc.Type.Columns);
-            await using var reader = await services.Persist.OpenReaderAsync(item.Shard!.Value, "reconcile", cancel);
-            using var snapshot = await services.TxnsReader.SnapshotAsync(reader, readTs, cancel);
-            await foreach (var part in snapshot.ReadConsolidatedAsync(cancel))
-            {
-                for (var i = 0; i < part.Count; i++)
-                {
-                    var row = new BuiltinRow(table.Id, [.. RowCodec.Unpack(layout, part.Row(i))]);
-                    changes[row] = changes.GetValueOrDefault(row) - part.Diffs[i];
-                }
-            }
-        }
+        var stored = await Task.WhenAll(
+            Builtins.Tables.Where(t => t != Builtins.SourceStatusHistory).Select(t => StoredRowsAsync(t, readTs, cancel)));
+        foreach (var (row, count) in stored.SelectMany(rows => rows))
+            changes[row] = changes.GetValueOrDefault(row) - count;
 
         var writes = BuiltinWrites(changes.Where(c => c.Value != 0).Select(c => (c.Key, c.Value)));
         if (writes.Count > 0)
             await services.Committer.SubmitAsync(writes);
     }
 
-    public async Task RestartMaterializedViewAsync(CatalogState state, Item item, CancellationToken cancel)
+    /// <summary>Goes on with a view whose collection is there: from where its shard ends.</summary>
+    public void RestartMaterializedView(CatalogState state, Item item)
     {
-        using var writer = await services.Persist.OpenWriterAsync(item.Shard!.Value, cancel);
-        var upper = Frontier.Of(await writer.FetchUpperAsync(cancel));
-        using var prepared = Prepare(state, item, upper.Time);
-        await AddMaterializedViewAsync(item, prepared, cancel);
+        using var prepared = Prepare(state, item, services.Registry.Frontiers(item.Id)!.Value.Upper.Time);
+        services.Compute.CreateDataflow(
+            new InstanceId(((ItemDefinition.MaterializedView)item.Definition).Cluster.Value), prepared.Dataflow, prepared.TakeHolds(), null);
     }
 
     /// <summary>A row of mz_source_status_history. Not waited for: it tells of what has happened.</summary>
@@ -262,6 +258,21 @@ internal sealed class DataflowInstaller(AdapterServices services)
         }
 
         return writes;
+    }
+
+    private async Task<List<(BuiltinRow Row, long Count)>> StoredRowsAsync(Builtin.Table table, Timestamp asOf, CancellationToken cancel)
+    {
+        var rows = new List<(BuiltinRow, long)>();
+        var layout = RowLayout.For(table.Desc.Type.Columns);
+        await using var reader = await services.Persist.OpenReaderAsync(services.Catalog.State.Items[table.Id].Shard!.Value, "reconcile", cancel);
+        using var snapshot = await services.TxnsReader.SnapshotAsync(reader, asOf, cancel);
+        await foreach (var part in snapshot.ReadConsolidatedAsync(cancel))
+        {
+            for (var i = 0; i < part.Count; i++)
+                rows.Add((new BuiltinRow(table.Id, [.. RowCodec.Unpack(layout, part.Row(i))]), part.Diffs[i]));
+        }
+
+        return rows;
     }
 
     private Task<WriteTimestamp> RegisterAsync(IReadOnlyList<ShardId> shards, CancellationToken cancel) =>

@@ -42,9 +42,9 @@ internal sealed class StatementEnvironment(AdapterServices services, SessionVari
     public MirScalarExpr? Value(UnmaterializableFunc func) => func switch
     {
         UnmaterializableFunc.CurrentDatabase => Text(variables.Get("database")!),
-        UnmaterializableFunc.CurrentSchema => variables.SearchPath.Count > 0 ? Text(variables.SearchPath[0]) : MirScalarExpr.Null(SqlType.String),
-        UnmaterializableFunc.CurrentSchemasWithSystem => TextArray(["mz_catalog", "pg_catalog", .. variables.SearchPath]),
-        UnmaterializableFunc.CurrentSchemasWithoutSystem => TextArray([.. variables.SearchPath]),
+        UnmaterializableFunc.CurrentSchema => SearchedSchemas().FirstOrDefault() is { } schema ? Text(schema) : MirScalarExpr.Null(SqlType.String),
+        UnmaterializableFunc.CurrentSchemasWithSystem => TextArray([.. ((string[])["mz_catalog", "pg_catalog"]).Concat(SearchedSchemas()).Distinct()]),
+        UnmaterializableFunc.CurrentSchemasWithoutSystem => TextArray([.. SearchedSchemas()]),
         UnmaterializableFunc.CurrentTimestamp => new MirScalarExpr.Literal(Micros(now), SqlType.TimestampTz.Nullable(false)),
         UnmaterializableFunc.CurrentUser or UnmaterializableFunc.SessionUser => Text(role),
         UnmaterializableFunc.IsRbacEnabled => MirScalarExpr.False,
@@ -63,6 +63,14 @@ internal sealed class StatementEnvironment(AdapterServices services, SessionVari
         UnmaterializableFunc.Version => Text($"PostgreSQL 9.5 on x86_64-unknown-linux-gnu (Materialize {VariableTable.Version})"),
         _ => null,
     };
+
+    /// <summary>The schemas of the search path that exist.</summary>
+    private IEnumerable<string> SearchedSchemas()
+    {
+        var state = services.Catalog.State;
+        var database = state.Databases.Values.FirstOrDefault(d => d.Name == variables.Get("database"))?.Id;
+        return variables.SearchPath.Where(name => state.Schemas.Values.Any(s => s.Name == name && (s.Database is null || s.Database == database)));
+    }
 
     private static MirScalarExpr Text(string text) => new MirScalarExpr.Literal(Datum.FromString(text), SqlType.String.Nullable(false));
 

@@ -13,6 +13,9 @@ internal static class RowFinisher
 {
     private const int PageBytesMax = 64 * 1024;
 
+    /// <summary>Up to so many rows have a stable order though none was asked for; more would cost the client time it did not ask for.</summary>
+    private const int StableRowsMax = 100_000;
+
     /// <param name="layout">Of the batches' rows.</param>
     /// <param name="maxBytes">Of all rows together.</param>
     /// <exception cref="SqlException">53200: the result is too large; XX000: a multiplicity is negative.</exception>
@@ -33,7 +36,9 @@ internal static class RowFinisher
         }
 
         if (!finishing.OrderBy.IsEmpty)
-            Sort(rows, batches, layout, finishing.OrderBy);
+            Sort(rows, batches, new SortKeyEncoder(layout, finishing.OrderBy).Encode);
+        else if (rows.Count is > 1 and <= StableRowsMax)
+            Sort(rows, batches, new PackedOrderEncoder(layout, finishing.Project).Encode);
         var isProjected = finishing.Project != ValueArray.Range(layout.Columns.Count);
         var output = isProjected ? RowLayout.For(finishing.Project.Select(c => layout.Columns[c])) : layout;
         using var projection = isProjected ? new RowProjection(layout, finishing.Project, output) : null;
@@ -75,12 +80,13 @@ internal static class RowFinisher
         return (output, pages);
     }
 
-    private static void Sort(List<(int Batch, int Row, long Count)> rows, IReadOnlyList<RowBatch> batches, RowLayout layout, ValueArray<ColumnOrder> order)
+    private delegate byte[] KeyEncoder(ReadOnlySpan<byte> row);
+
+    private static void Sort(List<(int Batch, int Row, long Count)> rows, IReadOnlyList<RowBatch> batches, KeyEncoder encode)
     {
-        var encoder = new SortKeyEncoder(layout, order);
         var keys = new byte[rows.Count][];
         for (var i = 0; i < keys.Length; i++)
-            keys[i] = encoder.Encode(batches[rows[i].Batch].Row(rows[i].Row));
+            keys[i] = encode(batches[rows[i].Batch].Row(rows[i].Row));
         var sorted = rows.ToArray();
         // Ties are broken by the whole row, so that the same question has the same answer.
         Array.Sort(keys, sorted, Comparer<byte[]>.Create((a, b) => a.AsSpan().SequenceCompareTo(b)));

@@ -1,4 +1,7 @@
 using System.Buffers;
+using System.Buffers.Binary;
+using System.Numerics;
+using System.Text;
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Expr;
@@ -21,6 +24,101 @@ internal sealed class SortKeyEncoder(RowLayout layout, ValueArray<ColumnOrder> o
         for (var i = 0; i < _values.Length; i++)
             SortKey.Write(layout.Columns[i].Type, _values[i], descending: false, nullsLast: true, _buffer);
         return _buffer.WrittenSpan.ToArray();
+    }
+}
+
+/// <summary>
+/// Encodes rows so that the order of the encodings' bytes is the order of Materialize's packed rows: the shorter first, then by bytes.
+/// That is the order in which it answers when none is asked for, and what people see of it is mostly small values ascending. Integers
+/// are packed in as few bytes as they need; containers, whose packing is not copied here, go by value. Only the columns that are shown
+/// count.
+/// </summary>
+internal sealed class PackedOrderEncoder(RowLayout layout, ValueArray<int> columns)
+{
+    private readonly ArrayBufferWriter<byte> _buffer = new();
+    private readonly Datum[] _values = new Datum[layout.Columns.Count];
+
+    public byte[] Encode(ReadOnlySpan<byte> row)
+    {
+        _buffer.ResetWrittenCount();
+        BinaryPrimitives.WriteInt32BigEndian(_buffer.GetSpan(4), 0);
+        _buffer.Advance(4);
+        RowCodec.Unpack(layout, row, _values);
+        foreach (var column in columns)
+            Write(layout.Columns[column].Type, _values[column]);
+        var key = _buffer.WrittenSpan.ToArray();
+        BinaryPrimitives.WriteInt32BigEndian(key, key.Length - 4);
+        return key;
+    }
+
+    private void Write(SqlType type, Datum value)
+    {
+        if (value.IsNull)
+        {
+            Tag(0);
+            return;
+        }
+
+        switch (type.Kind)
+        {
+            case ScalarKind.Bool:
+                Tag((byte)(value.AsBool ? 2 : 1));
+                break;
+            case ScalarKind.Int16 or ScalarKind.Int32 or ScalarKind.Int64 or ScalarKind.UInt16 or ScalarKind.UInt32 or ScalarKind.UInt64 or ScalarKind.Oid:
+                Integer(value.AsInt64);
+                break;
+            case ScalarKind.Float32:
+                Tag(8);
+                BinaryPrimitives.WriteSingleLittleEndian(_buffer.GetSpan(4), (float)value.AsDouble);
+                _buffer.Advance(4);
+                break;
+            case ScalarKind.Float64:
+                Tag(8);
+                BinaryPrimitives.WriteDoubleLittleEndian(_buffer.GetSpan(8), value.AsDouble);
+                _buffer.Advance(8);
+                break;
+            case ScalarKind.String or ScalarKind.VarChar or ScalarKind.Char or ScalarKind.PgLegacyName:
+                var text = Encoding.UTF8.GetBytes(value.AsString);
+                Sized(text);
+                break;
+            case ScalarKind.Bytes:
+                Sized(value.AsBytes);
+                break;
+            case ScalarKind.Numeric:
+                Tag(9);
+                SortKey.Write(type, value, descending: false, nullsLast: false, _buffer);
+                break;
+            default:
+                Tag(10);
+                SortKey.Write(type, value, descending: false, nullsLast: false, _buffer);
+                break;
+        }
+    }
+
+    private void Tag(byte tag)
+    {
+        _buffer.GetSpan(1)[0] = tag;
+        _buffer.Advance(1);
+    }
+
+    /// <summary>How many bytes follow is in the tag; the sign too, and negative ones come last.</summary>
+    private void Integer(long value)
+    {
+        var bytes = (64 - BitOperations.LeadingZeroCount((ulong)(value < 0 ? ~value : value)) + 7) / 8;
+        Tag((byte)((value < 0 ? 48 : 32) + bytes));
+        var span = _buffer.GetSpan(8);
+        BinaryPrimitives.WriteInt64LittleEndian(span, value);
+        _buffer.Advance(bytes);
+    }
+
+    private void Sized(ReadOnlySpan<byte> bytes)
+    {
+        var width = bytes.Length < 256 ? 1 : bytes.Length < 65536 ? 2 : 4;
+        Tag((byte)(16 + width));
+        var span = _buffer.GetSpan(4);
+        BinaryPrimitives.WriteInt32LittleEndian(span, bytes.Length);
+        _buffer.Advance(width);
+        _buffer.Write(bytes);
     }
 }
 

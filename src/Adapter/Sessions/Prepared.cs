@@ -17,6 +17,9 @@ internal sealed class ParsedSimpleStatement(Statement statement, string sql, int
 
     /// <summary>Whether the query has no other statement.</summary>
     public bool IsOnly { get; } = isOnly;
+
+    /// <summary>How to run it when the same text comes again.</summary>
+    public CachedRead? Read { get; set; }
 }
 
 /// <summary>A prepared statement; null statement: the empty one.</summary>
@@ -28,11 +31,11 @@ internal sealed class PreparedStatement(Statement? statement, string sql, Statem
 
     public StatementDesc Description { get; set; } = description;
 
-    /// <summary>The revision that <see cref="Description"/> and <see cref="Plan"/> were made at.</summary>
+    /// <summary>The revision of the catalog that <see cref="Description"/> was made at.</summary>
     public ulong Revision { get; set; }
 
-    /// <summary>How its last execution was planned and routed; valid while the catalog and the session's variables stay.</summary>
-    public CachedRead? Plan { get; set; }
+    /// <summary>How to run it again.</summary>
+    public CachedRead? Read { get; set; }
 }
 
 /// <summary>A bound statement, or a cursor.</summary>

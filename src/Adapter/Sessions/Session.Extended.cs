@@ -79,10 +79,10 @@ internal sealed partial class Session
 
     private async ValueTask<ExecuteResponse> ExecuteBoundAsync(PreparedStatement prepared, ValueArray<Datum> parameters, CancellationToken cancel)
     {
-        var revision = _services.Catalog.State.Revision;
-        var names = NameSettings;
-        if (prepared.Plan is { } cached && cached.Revision == revision && cached.NameSettings == names && parameters.IsEmpty)
-            return await SelectAsync(cached.Plan, cached, cancel);
+        if (TryExecutePlanned(prepared.Read, parameters, cancel) is { } planned)
+            return await planned;
+        var key = CurrentPlanKey;
+        var revision = key.Revision;
         if (prepared.Revision != revision)
         {
             var now = Describe(prepared.Statement!, [.. prepared.Description.ParamTypes.Select(t => (SqlType?)t)]);
@@ -92,10 +92,14 @@ internal sealed partial class Session
         }
 
         var plan = Planner.Plan(Catalog(), prepared.Statement!, new Params(parameters, prepared.Description.ParamTypes), prepared.Sql);
-        if (plan is StatementPlan.Select select && parameters.IsEmpty && plan.Notices.IsEmpty)
+        if (!parameters.IsEmpty)
         {
-            prepared.Plan = new CachedRead(revision, names, select);
-            return await SelectAsync(select, prepared.Plan, cancel);
+            TryOpen(prepared, key, plan);
+        }
+        else if (PlanToKeep(key, plan) is { } read)
+        {
+            prepared.Read = read;
+            return await SelectAsync(read.Plan, read, cancel);
         }
 
         return await ExecutePlanAsync(plan, prepared.Statement!, cancel);
@@ -108,9 +112,6 @@ internal sealed partial class Session
         Sql.Parser.Ast.Statement.Execute x when Find(x.Name.Value).Description is var of => new StatementDesc(of.Desc, []) { IsCopy = of.IsCopy },
         _ => Planner.Describe(Catalog(), statement, types),
     };
-
-    /// <summary>The variables that decide what names mean and where a query runs: a plan made under others is not this plan.</summary>
-    private string NameSettings => string.Join('\n', _variables.Get("database"), _variables.Get("search_path"), _variables.Get("cluster"), _variables.Get("auto_route_catalog_queries"));
 
     private static bool SameResult(StatementDesc a, StatementDesc b) =>
         a.Desc is null ? b.Desc is null : b.Desc is not null && a.Desc.Names == b.Desc.Names && a.Desc.Type.Columns == b.Desc.Type.Columns;

@@ -14,28 +14,40 @@ internal sealed partial class Session
 {
     private async ValueTask<ExecuteResponse> SelectAsync(StatementPlan.Select select, CachedRead? cached, CancellationToken cancel)
     {
-        var (layout, pages) = await WithinStatementTimeoutAsync(limited => ReadAsync(select.Query, select.When, cached, limited), cancel);
+        var (layout, pages) = await WithinStatementTimeoutAsync(
+            static (x, limited) => x.Session.ReadAsync(x.Select.Query, x.Select.When, x.Cached, limited), (Session: this, Select: select, Cached: cached), cancel);
+        _runningIsOver = cancel == _running.Token;
         var rows = new ConstantRows(layout, pages);
         return select.CopyTo is { } format
             ? new ExecuteResponse.CopyOut(select.Query.Desc, rows, FormatOf(format))
             : new ExecuteResponse.Rows(select.Query.Desc, rows, "SELECT");
     }
 
+    private ValueTask<T> WithinStatementTimeoutAsync<T>(Func<CancellationToken, ValueTask<T>> body, CancellationToken cancel) =>
+        WithinStatementTimeoutAsync(static (inner, limited) => inner(limited), body, cancel);
+
     /// <exception cref="TimeoutException">The session's statement_timeout has passed.</exception>
-    private async ValueTask<T> WithinStatementTimeoutAsync<T>(Func<CancellationToken, ValueTask<T>> body, CancellationToken cancel)
+    private async ValueTask<T> WithinStatementTimeoutAsync<TState, T>(Func<TState, CancellationToken, ValueTask<T>> body, TState state, CancellationToken cancel)
     {
-        var limit = _variables.StatementTimeout;
+        var limit = Settings.StatementTimeout;
         if (limit <= TimeSpan.Zero)
-            return await body(cancel);
-        using var timeout = new CancellationTokenSource(limit, _services.Time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, timeout.Token);
+            return await body(state, cancel);
+
+        // What a cursor reads is not cancelled with the FETCH, but its time is limited too.
+        using var own = cancel == _running.Token ? null : CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var source = own ?? _running;
+        _clock.Start(source, limit);
         try
         {
-            return await body(either.Token);
+            return await body(state, source.Token);
         }
-        catch (OperationCanceledException) when (timeout.IsCancellationRequested && !cancel.IsCancellationRequested)
+        catch (OperationCanceledException) when (_clock.HasPassed)
         {
             throw new TimeoutException();
+        }
+        finally
+        {
+            _clock.Stop();
         }
     }
 
@@ -43,39 +55,40 @@ internal sealed partial class Session
     private async ValueTask<(RowLayout Layout, IReadOnlyList<ResultPage> Pages)> ReadAsync(
         QueryPlan query, QueryWhen when, CachedRead? cached, CancellationToken cancel)
     {
-        var state = _services.Catalog.State;
+        var settings = Settings;
+        var state = settings.State;
         var route = Route(state, query);
         var catalog = new DataflowCatalog(state, route.Cluster.Id);
-        var environment = Environment();
-        var columns = query.Mir.TypeOf().Columns;
         PeekPlan plan;
         ReadTimestamp? at = null;
         try
         {
+            StatementEnvironment? environment = null;
             if (query.IsUnmaterializable)
             {
                 // mz_now() is the query's time, so the time comes first.
                 at = await ChooseTimeAsync(state, route.Cluster, [.. DataflowPlanner.Inputs(catalog, query.Mir)], when, cancel);
+                environment = Environment();
                 environment.MzNow = at.Timestamp;
             }
 
-            plan = cached?.Peek ?? PlanPeek(catalog, query, columns, environment);
+            plan = cached?.Peek ?? PlanPeek(catalog, query, query.Mir.TypeOf().Columns, environment ?? Environment());
             if (cached is not null && !query.IsUnmaterializable)
                 cached.Peek = plan;
             if (plan is PeekPlan.Constant constant)
             {
                 if (constant.Error is { } error)
                     throw ErrorOf(error);
-                return RowFinisher.Finish([Pack(constant.Rows, constant.ResultColumns)], RowLayout.For(constant.ResultColumns), query.Finishing, _variables.MaxResultBytes);
+                return RowFinisher.Finish([Pack(constant.Rows, constant.ResultColumns)], RowLayout.For(constant.ResultColumns), query.Finishing, settings.MaxResultBytes);
             }
 
             at ??= await ChooseTimeAsync(state, route.Cluster, [.. plan.ImportIds], when, cancel);
             CheckHasReplicas(route);
             var batches = await PeekAsync(plan, at, route.Cluster, query.Finishing, cancel);
             await LineariseAsync(at, cancel);
-            if (_variables.IsOn("emit_timestamp_notice"))
+            if (settings.EmitsTimestampNotice)
                 Notice("00000", $"query timestamp: {at.Timestamp}");
-            return RowFinisher.Finish(batches, RowLayout.For(plan.ResultColumns), query.Finishing, _variables.MaxResultBytes);
+            return RowFinisher.Finish(batches, RowLayout.For(plan.ResultColumns), query.Finishing, settings.MaxResultBytes);
         }
         finally
         {
@@ -97,12 +110,15 @@ internal sealed partial class Session
     {
         var instance = new InstanceId(cluster.Id.Value);
         var request = new PeekRequest(
-            Guid.NewGuid(), new PeekTarget.Index(default), null, at.Timestamp, Mfp.Identity(plan.ResultColumns.Count), plan.ResultColumns, finishing, _variables.MaxResultBytes);
+            _services.PeekIds.Next(), new PeekTarget.Index(default), null, at.Timestamp, Mfp.Identity(plan.ResultColumns.Count), plan.ResultColumns, finishing, Settings.MaxResultBytes);
         switch (plan)
         {
             case PeekPlan.FastPathIndex x:
                 request = request with { Target = new PeekTarget.Index(x.IndexId), LiteralKeys = x.LiteralKeys, Mfp = x.Mfp };
-                return await PeekAsync(instance, request, HoldAt(x.IndexId, at), cancel);
+
+                // A time that is this read's alone holds nothing but the index: the peek takes that hold over.
+                var hold = at.Holds is [var only] && !ReferenceEquals(at, (_transaction?.Ops as TransactionOps.Reads)?.At) ? only : HoldAt(x.IndexId, at);
+                return await PeekAsync(instance, request, hold, cancel);
             case PeekPlan.FastPathPersist x:
                 var metadata = _services.Storage.Metadata(x.Id) ?? throw Dropped();
                 request = request with { Target = new PeekTarget.Persist(x.Id, metadata), Mfp = x.Mfp };
@@ -157,7 +173,7 @@ internal sealed partial class Session
     private async ValueTask<ReadTimestamp> ChooseTimeAsync(
         CatalogState state, ClusterEntry cluster, IReadOnlyCollection<GlobalId> ids, QueryWhen when, CancellationToken cancel)
     {
-        var strict = _variables.IsStrictSerializable;
+        var strict = Settings.IsStrictSerializable;
         if (_transaction is not { IsExplicit: true } || when is not QueryWhen.Immediately)
             return await _services.Timestamps.SelectAsync(ids, when, strict, cancel);
         _transaction.CheckMayRead();
@@ -214,7 +230,7 @@ internal sealed partial class Session
     /// <summary>Where a query runs: the session's cluster, or the catalog's for queries of the catalog alone.</summary>
     private (ClusterEntry Cluster, bool IsAuto) Route(CatalogState state, QueryPlan query)
     {
-        if (_variables.IsOn("auto_route_catalog_queries") && !query.DependsOn.IsEmpty && query.DependsOn.All(id => id.IsSystem))
+        if (Settings.RoutesCatalogQueries && !query.DependsOn.IsEmpty && query.DependsOn.All(id => id.IsSystem))
             return (state.Clusters[new ClusterId("s2")], true);
         // What reads nothing needs no cluster, usually: it must work though the session's cluster has gone.
         var active = query.DependsOn.IsEmpty ? TryActiveCluster(state) ?? state.Clusters[new ClusterId("s2")] : ActiveCluster(state);
@@ -224,8 +240,11 @@ internal sealed partial class Session
     private ClusterEntry ActiveCluster(CatalogState state) =>
         TryActiveCluster(state) ?? throw new SqlException("XX000", $"unknown cluster '{_variables.Get("cluster")}'");
 
-    private ClusterEntry? TryActiveCluster(CatalogState state) =>
-        state.Clusters.Values.FirstOrDefault(c => c.Name == _variables.Get("cluster"));
+    private ClusterEntry? TryActiveCluster(CatalogState state)
+    {
+        var settings = Settings;
+        return ReferenceEquals(settings.State, state) ? settings.Cluster : state.Clusters.Values.FirstOrDefault(c => c.Name == _variables.Get("cluster"));
+    }
 
     private static void CheckHasReplicas((ClusterEntry Cluster, bool IsAuto) route)
     {
@@ -267,16 +286,4 @@ internal sealed partial class Session
         Sql.CopyFormat.Binary => CopyFormat.Binary,
         _ => CopyFormat.Text,
     };
-}
-
-/// <summary>The plan of a prepared read, kept while the catalog and the variables that route it stay as they were.</summary>
-internal sealed class CachedRead(ulong revision, string nameSettings, StatementPlan.Select plan)
-{
-    public ulong Revision { get; } = revision;
-
-    public string NameSettings { get; } = nameSettings;
-
-    public StatementPlan.Select Plan { get; } = plan;
-
-    public PeekPlan? Peek { get; set; }
 }

@@ -184,11 +184,17 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
         var page = new PageBuilder();
         var updates = batch.Updates;
         var order = Enumerable.Range(0, updates.Count).ToArray();
-        Array.Sort(order, (a, b) =>
+
+        // Each process sends its updates in order: only those of several have to be put into one.
+        for (var i = 1; i < order.Length; i++)
         {
-            var byTime = updates.Times[a].CompareTo(updates.Times[b]);
-            return byTime != 0 ? byTime : updates.Row(a).SequenceCompareTo(updates.Row(b));
-        });
+            if (Compare(i - 1, i) > 0)
+            {
+                Array.Sort(order, Compare);
+                break;
+            }
+        }
+
         for (var i = 0; i < order.Length;)
         {
             // Equal rows of one time are added up: a batch shows each change once.
@@ -209,6 +215,12 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
         }
 
         return page.Build();
+
+        int Compare(int a, int b)
+        {
+            var byTime = updates.Times[a].CompareTo(updates.Times[b]);
+            return byTime != 0 ? byTime : updates.Row(a).SequenceCompareTo(updates.Row(b));
+        }
     }
 
     private byte[] Pack(ulong time, bool progressed, Datum diff, ReadOnlySpan<Datum> values)

@@ -18,12 +18,12 @@ internal sealed partial class Session
                 return new ExecuteResponse.Completed("RESET");
             case StatementPlan.ShowVariable x:
                 var variable = VariableTable.Find(x.Name) ?? throw new SqlException("42704", $"unrecognized configuration parameter \"{x.Name}\"");
-                return TextRows([variable.Name], [[Datum.FromString(_variables.Get(variable))]], "SHOW");
+                return TextRows([variable.Name], [[Datum.FromString(_variables.Get(variable))]]);
             case StatementPlan.ShowAllVariables:
                 var rows = VariableTable.Variables
                     .OrderBy(v => v.Name, StringComparer.OrdinalIgnoreCase)
                     .Select(v => (ValueArray<Datum>)[Datum.FromString(v.Name), Datum.FromString(_variables.Get(v)), Datum.FromString(v.Description)]);
-                return TextRows(["name", "setting", "description"], [.. rows], "SHOW");
+                return TextRows(["name", "setting", "description"], [.. rows]);
             case StatementPlan.SetTransaction x:
                 if (_transaction is { HasWork: true })
                     throw new SqlException("25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query");
@@ -59,10 +59,10 @@ internal sealed partial class Session
         }
     }
 
-    private static ExecuteResponse.Rows TextRows(string[] names, ValueArray<Datum>[] rows, string command)
+    private static ExecuteResponse.Rows TextRows(string[] names, ValueArray<Datum>[] rows, string command = "SELECT")
     {
         var columns = names.Select(_ => SqlType.String.Nullable(false)).ToValueArray();
         var desc = new RelationDesc(new RelationType(columns), [.. names]);
-        return new ExecuteResponse.Rows(desc, ConstantRows.Of(columns, rows), command) { TagWithoutCount = command == "SHOW" };
+        return new ExecuteResponse.Rows(desc, ConstantRows.Of(columns, rows), command);
     }
 }

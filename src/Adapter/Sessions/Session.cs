@@ -23,8 +23,12 @@ internal sealed partial class Session : ISession
     private readonly Guid _id = Guid.NewGuid();
     private TransactionState? _transaction;
 
-    // Replaced for each statement; cancelled from other threads by a cancel request.
+    // What runs now can be cancelled by this; from other threads by a cancel request, or when the connection or the time ends.
     private CancellationTokenSource _running = new();
+    private bool _runningIsOver;
+    private CancellationToken _connection;
+    private CancellationTokenRegistration _connectionEnds;
+    private readonly StatementClock _clock;
 
     public Session(
         AdapterServices services, Ddl ddl, SessionVariables variables, RoleEntry role, uint connectionId, uint secretKey, IEnumerable<ErrorReport> notices, Action<Session> closed)
@@ -37,6 +41,7 @@ internal sealed partial class Session : ISession
         ConnectionId = connectionId;
         SecretKey = secretKey;
         _closed = closed;
+        _clock = new StatementClock(services.Time);
         _notices = new Queue<ErrorReport>(notices);
         _logger = services.Loggers.CreateLogger<Session>();
     }
@@ -64,9 +69,12 @@ internal sealed partial class Session : ISession
 
     public IReadOnlyList<SimpleStatement> ParseSimple(string sql) => Edge(() =>
     {
+        if (FindText(sql) is { } known)
+            return known;
         var parsed = SqlParser.ParseStatements(sql);
-        return (IReadOnlyList<SimpleStatement>)
-            [.. parsed.Select(p => new ParsedSimpleStatement(p.Statement, p.Sql, p.Offset, parsed.Count == 1))];
+        ParsedSimpleStatement[] statements = [.. parsed.Select(p => new ParsedSimpleStatement(p.Statement, p.Sql, p.Offset, parsed.Count == 1))];
+        KeepText(sql, statements);
+        return (IReadOnlyList<SimpleStatement>)statements;
     });
 
     public async ValueTask<ExecuteResponse> ExecuteSimpleAsync(SimpleStatement statement, CancellationToken cancel)
@@ -78,7 +86,13 @@ internal sealed partial class Session : ISession
                 var running = Run(cancel);
                 EnsureTransaction();
                 CheckNotFailed(parsed.Statement);
+                if (TryExecutePlanned(parsed.Read, [], running) is { } planned)
+                    return await planned;
+                var key = CurrentPlanKey;
                 var plan = Planner.Plan(Catalog(), parsed.Statement, Params.None, parsed.Sql);
+                parsed.Read = PlanToKeep(key, plan);
+                if (parsed.Read is { } read)
+                    return await SelectAsync(read.Plan, read, running);
                 return await ExecutePlanAsync(plan, parsed.Statement, running);
             },
             parsed.Offset);
@@ -86,6 +100,8 @@ internal sealed partial class Session : ISession
 
     public async ValueTask DisposeAsync()
     {
+        await _connectionEnds.DisposeAsync();
+        _clock.Dispose();
         await _running.CancelAsync();
         foreach (var portal in _portals.Values)
             await DisposePortalAsync(portal);
@@ -179,10 +195,21 @@ internal sealed partial class Session : ISession
     }
 
     /// <summary>Makes what follows the running statement, for cancel requests. A result that is read later still belongs to it.</summary>
+    /// <param name="cancel">The connection's end.</param>
     private CancellationToken Run(CancellationToken cancel)
     {
-        var running = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        Volatile.Write(ref _running, running);
-        return running.Token;
+        if (cancel != _connection)
+        {
+            _connectionEnds.Dispose();
+            _connection = cancel;
+            _connectionEnds = cancel.UnsafeRegister(session => ((Session)session!).Cancel(), this);
+        }
+
+        // A read that is over has left nothing behind that could be cancelled: the next statement takes over what it had.
+        if (!_runningIsOver || _running.IsCancellationRequested)
+            Volatile.Write(ref _running, new CancellationTokenSource());
+        _runningIsOver = false;
+        cancel.ThrowIfCancellationRequested();
+        return _running.Token;
     }
 }

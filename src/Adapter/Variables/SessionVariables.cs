@@ -14,6 +14,9 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
     private readonly Queue<KeyValuePair<string, string>> _changes = new();
     private Dictionary<Variable, string>? _atBegin;
 
+    /// <summary>Changes with every change of a variable of this session: what was derived under another version is stale.</summary>
+    public ulong Version { get; private set; }
+
     /// <summary>The value in force; null for an unknown variable.</summary>
     public string? Get(string name) => VariableTable.Find(name) is { } variable ? Get(variable) : null;
 
@@ -27,7 +30,7 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
     public bool IsOn(string name) => Get(name) == "on";
 
     public IReadOnlyList<string> SearchPath =>
-        [.. Get("search_path")!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(Unquote)];
+        [.. VariableText.Names(Get("search_path")!)];
 
     public TimeSpan StatementTimeout => VariableText.TryDuration(Get("statement_timeout")!, out var value) ? value : TimeSpan.Zero;
 
@@ -48,12 +51,17 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
     {
         if (VariableTable.Find(name) is not { IsSystem: false } variable)
             return false;
-        _startup[variable] = VariableText.Normalize(variable, [value]);
+        _startup[variable] = VariableText.Normalize(variable, variable.Kind == VariableKind.StringList ? [.. VariableText.Names(value)] : [value]);
+        Version++;
         return true;
     }
 
     /// <summary>What the server knows of the session; not for users to change.</summary>
-    public void SetDerived(string name, string value) => _startup[VariableTable.Find(name)!] = value;
+    public void SetDerived(string name, string value)
+    {
+        _startup[VariableTable.Find(name)!] = value;
+        Version++;
+    }
 
     /// <param name="values">Null: DEFAULT.</param>
     public void Set(string name, IReadOnlyList<string>? values, bool isLocal)
@@ -65,6 +73,7 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
         if (variable.IsSystem)
             throw new SqlException("55P02", $"parameter \"{variable.Name}\" cannot be changed now") { Hint = "Use ALTER SYSTEM SET." };
         var before = Get(variable);
+        Version++;
         if (values is null)
         {
             _session.Remove(variable);
@@ -91,6 +100,13 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
 
     public void End(bool committed)
     {
+        if (_local.Count == 0 && (committed || _atBegin is null))
+        {
+            _atBegin = null;
+            return;
+        }
+
+        Version++;
         var touched = VariableTable.Variables.Where(v => v.IsReported).Select(v => (Variable: v, Before: Get(v))).ToList();
         _local.Clear();
         if (!committed && _atBegin is { } before)
@@ -113,7 +129,4 @@ internal sealed class SessionVariables(Func<string, string?> systemValue)
         if (variable.IsReported && now != before)
             _changes.Enqueue(new KeyValuePair<string, string>(variable.Name, now));
     }
-
-    private static string Unquote(string name) =>
-        name.Length >= 2 && name[0] == '"' && name[^1] == '"' ? name[1..^1].Replace("\"\"", "\"", StringComparison.Ordinal) : name;
 }

@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Text;
 using Materialize.Sql;
+using Materialize.Sql.Parser;
 
 namespace Materialize.Adapter;
 
@@ -10,7 +12,7 @@ internal static class VariableText
     public static string Normalize(Variable variable, IReadOnlyList<string> values)
     {
         if (variable.Kind == VariableKind.StringList)
-            return string.Join(", ", values.Select(v => v.Trim()));
+            return string.Join(", ", values.Select(v => v == "*" ? v : AstPrinter.QuoteIdent(v)));
         // DateStyle is written as a list and is one value.
         var value = string.Join(", ", values);
         var normal = variable.Kind switch
@@ -34,6 +36,33 @@ internal static class VariableText
         }
 
         return normal;
+    }
+
+    /// <summary>The names of a list as SHOW prints it: quoted where they need it.</summary>
+    public static IEnumerable<string> Names(string list)
+    {
+        for (var at = 0; at < list.Length; at++)
+        {
+            if (list[at] is ' ' or ',')
+                continue;
+            var name = new StringBuilder();
+            if (list[at] == '"')
+            {
+                for (at++; at < list.Length && (list[at] != '"' || (at + 1 < list.Length && list[at + 1] == '"')); at++)
+                {
+                    name.Append(list[at]);
+                    if (list[at] == '"')
+                        at++;
+                }
+            }
+            else
+            {
+                while (at < list.Length && list[at] != ',')
+                    name.Append(list[at++]);
+            }
+
+            yield return name.ToString().TrimEnd();
+        }
     }
 
     /// <summary>A number of milliseconds, or a number with a unit.</summary>

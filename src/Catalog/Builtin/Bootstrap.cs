@@ -8,8 +8,14 @@ namespace Materialize.Catalog;
 /// <remarks>Names and ids: reference, system-catalog §1–§2.</remarks>
 internal static class Bootstrap
 {
-    /// <summary>System schemas and built-in types; the same in every environment, so never stored.</summary>
-    public static CatalogState SystemState { get; } = MakeSystemState();
+    private static readonly Lazy<CatalogState> s_systemState = new(MakeSystemState);
+
+    /// <summary>
+    /// System schemas, built-in types, tables (their shards aside) and views: the same in every environment, so never stored. The
+    /// first to ask plans the views, which is most of the work of a start.
+    /// </summary>
+    /// <exception cref="InvariantViolationException">A built-in view does not plan.</exception>
+    public static CatalogState SystemState => s_systemState.Value;
 
     /// <summary>The first entries of a new environment.</summary>
     public static IReadOnlyList<CatalogEntry> Entries(string replicaSize) =>
@@ -32,23 +38,25 @@ internal static class Bootstrap
         .. Builtins.Tables.Select(t => new CatalogEntry.BuiltinShard(t.Id.ToString(), ShardId.New().ToString(), Fingerprint(t.Desc))),
     ];
 
+    /// <summary>A built-in table as it is in one environment.</summary>
     public static Item TableItem(CatalogState state, Builtin.Table table, IReadOnlyDictionary<string, CatalogEntry> entries)
     {
         Invariant.Check(
             entries.TryGetValue($"builtin/{table.Id}", out var entry) && ((CatalogEntry.BuiltinShard)entry).Fingerprint == Fingerprint(table.Desc),
             $"the environment was made by a version with another {table.Schema}.{table.Name}: upgrading it is not supported yet");
-        return new Item
-        {
-            Id = table.Id,
-            Oid = table.Oid,
-            SchemaId = state.Schemas.Values.Single(s => s.Database is null && s.Name == table.Schema).Id,
-            Name = table.Name,
-            Owner = new RoleId("s1"),
-            CreateSql = "",
-            Definition = new ItemDefinition.Table(table.Desc, [], null),
-            Shard = ShardId.Parse(((CatalogEntry.BuiltinShard)entry).Shard),
-        };
+        return state.Items[table.Id] with { Shard = ShardId.Parse(((CatalogEntry.BuiltinShard)entry).Shard) };
     }
+
+    private static Item TableItem(CatalogState state, Builtin.Table table) => new()
+    {
+        Id = table.Id,
+        Oid = table.Oid,
+        SchemaId = state.Schemas.Values.Single(s => s.Database is null && s.Name == table.Schema).Id,
+        Name = table.Name,
+        Owner = new RoleId("s1"),
+        CreateSql = "",
+        Definition = new ItemDefinition.Table(table.Desc, [], null),
+    };
 
     private static string Fingerprint(RelationDesc desc) =>
         string.Join(',', desc.Names.Zip(desc.Type.Columns, (name, column) => $"{name}:{column.Type.Kind}{(column.IsNullable ? "?" : "")}"));
@@ -72,6 +80,9 @@ internal static class Bootstrap
             state = state with { Schemas = state.Schemas.Add(schema.Id, schema) };
         }
 
-        return BuiltinTypes.AddTo(state);
+        state = BuiltinTypes.AddTo(state);
+        foreach (var table in Builtins.Tables)
+            state = state.With(TableItem(state, table));
+        return ItemPlanner.PlanAll(state, Builtins.Views);
     }
 }

@@ -24,8 +24,6 @@ public abstract record CatalogEntry
 {
     private const byte FormatVersion = 1;
 
-    private static readonly JsonSerializerOptions Json = new() { DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
-
     private CatalogEntry()
     {
     }
@@ -109,7 +107,7 @@ public abstract record CatalogEntry
 
     public byte[] Encode()
     {
-        var json = JsonSerializer.SerializeToUtf8Bytes(this, Json);
+        var json = JsonSerializer.SerializeToUtf8Bytes(this, CatalogJson.Default.CatalogEntry);
         var row = new byte[json.Length + 1];
         row[0] = FormatVersion;
         json.CopyTo(row, 1);
@@ -121,10 +119,15 @@ public abstract record CatalogEntry
     {
         if (row.Length == 0 || row[0] != FormatVersion)
             throw new InvalidDataException("the catalog was written by a version of environmentd that this one cannot read");
-        return JsonSerializer.Deserialize<CatalogEntry>(row[1..], Json)
+        return JsonSerializer.Deserialize(row[1..], CatalogJson.Default.CatalogEntry)
             ?? throw new InvalidDataException("an entry of the catalog is empty");
     }
 }
+
+/// <summary>Made at build time: reading a catalog at start then needs no reflection.</summary>
+[JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(CatalogEntry))]
+internal sealed partial class CatalogJson : JsonSerializerContext;
 
 /// <summary>A table upstream, as it was when the item was made.</summary>
 public sealed record UpstreamTable(string Schema, string Name, uint Oid, IReadOnlyList<UpstreamTableColumn> Columns);

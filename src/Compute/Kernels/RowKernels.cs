@@ -80,7 +80,7 @@ internal static partial class RowKernels
     {
         try
         {
-            return KernelCompiler.Compile(
+            return KernelCompiler.Tiered(
                 new KernelInput(source.Parts.Select(RowLayout.For), source.Places), mfp, outputs.Select(o => new KernelOutput(o.Layout, o.Columns)));
         }
         catch (EvalException e)

@@ -50,7 +50,7 @@ internal static class PersistPeek
         }
         catch (PersistException e)
         {
-            job.Fail(new EvalError("XX000", e.Message));
+            job.Fail(ShardReaders.IsLoss(e) ? ShardReaders.LossError(e.Message) : new EvalError("58030", "storage is not available") { Detail = e.Message });
         }
     }
 }

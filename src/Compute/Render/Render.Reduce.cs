@@ -131,11 +131,15 @@ internal sealed partial class Render<TTime>
         var expr = group.Aggregate(aggregate);
         var argument = group.Args[aggregate][0];
         var output = group.OutputColumns([aggregate]);
-        var kept = group.KeyColumns.Add(argument);
         var order = new ColumnOrder(argument, expr.Func == AggregateFunc.Max, NullsLast: true);
-        var split = RowKernels.TopKSplit(RowSource.Whole(mapped.Columns), group.KeyColumns, [order], kept, output);
+        ValueArray<ColumnType> single = [expr.Output];
+
+        // What is stored for a row is its argument; the key's columns come back with the key.
+        var split = RowKernels.TopKSplit(RowSource.Whole(mapped.Columns), group.KeyColumns, [order], [argument], single);
+        var finish = RowKernels.Project(new RowSource([group.Keys, single], [.. group.KeyColumns.Select(i => (0, i)), (1, 0)]), output);
         var rows = mapped.Ok.TopK(
-            expr.Func == AggregateFunc.Max ? "max" : "min", split, RowLayout.For(group.Keys).Shape, RowShape.Variable, RowLayout.For(output).Shape, 1);
+            expr.Func == AggregateFunc.Max ? "max" : "min", split, RowLayout.For(group.Keys).Shape, RowShape.Variable, RowLayout.For(single).Shape, 1,
+            finish: finish, shape: RowLayout.For(output).Shape);
         return new ReducePart(Bundle<TTime>.OfStream(rows, output), [aggregate]);
     }
 

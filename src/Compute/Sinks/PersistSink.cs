@@ -119,7 +119,7 @@ internal sealed partial class PersistSink
         {
             // Dropped.
         }
-        catch (SinceViolationException e)
+        catch (Exception e) when (e is SinceViolationException || ShardReaders.IsLoss(e))
         {
             LogUnwritable(_id, e.Message);
         }

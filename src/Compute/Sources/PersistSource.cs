@@ -2,6 +2,9 @@
 // updates to the workers in turn, so that a snapshot hydrates on all of them at once. A piece in flight costs a credit, which the
 // worker gives back when it has fed it: a slow worker slows the reading down instead of filling memory. Frontiers go to every
 // worker, behind the pieces, by the worker's own queue.
+//
+// Stored data that is lost (a blob that is missing or fails its checksum) is an error like any other from the time on at which it is met:
+// readers are told, the process and its other dataflows live on, and a start after the data was restored takes the error back.
 
 using Materialize.Dataflow.Runtime;
 using Materialize.Persist;
@@ -17,6 +20,7 @@ internal sealed partial class PersistSource
 {
     private const int PieceUpdates = 8192;
     private const int CreditsPerWorker = 8;
+    private static readonly TimeSpan OpenPause = TimeSpan.FromSeconds(1);
 
     private readonly ShardReaders _readers;
     private readonly SourceImport _import;
@@ -26,25 +30,39 @@ internal sealed partial class PersistSource
     private readonly SemaphoreSlim _credits;
     private readonly CancellationTokenSource _stop = new();
     private readonly Action<Exception> _failed;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly bool _reads;
     private int _attached;
     private int _next;
 
+    // Everything before it has been dealt.
+    private ulong _complete;
+
     /// <param name="workers">Workers of this process.</param>
     /// <param name="reads">False: another process of the replica reads this import, and this one's inputs are closed from the start.</param>
     /// <param name="failed">Told when storage fails for good: the replica cannot go on.</param>
     public PersistSource(
-        ShardReaders readers, SourceImport import, ulong asOf, ulong? until, int workers, bool reads, Action<Exception> failed, ILogger logger)
+        ShardReaders readers,
+        SourceImport import,
+        ulong asOf,
+        ulong? until,
+        int workers,
+        bool reads,
+        Action<Exception> failed,
+        TimeProvider time,
+        ILogger logger)
     {
         _reads = reads;
         _readers = readers;
         _import = import;
         _asOf = asOf;
+        _complete = asOf;
         _until = until;
         _workers = new (Worker, SourceInput)[workers];
         _credits = new SemaphoreSlim(CreditsPerWorker * workers);
         _failed = failed;
+        _time = time;
         _logger = logger;
     }
 
@@ -69,7 +87,15 @@ internal sealed partial class PersistSource
     {
         try
         {
-            await ReadAsync(_stop.Token);
+            try
+            {
+                await ReadAsync(_stop.Token);
+            }
+            catch (Exception e) when (ShardReaders.IsLoss(e))
+            {
+                LogLost(_import.Id, e.Message);
+                await LoseAsync(e.Message, _stop.Token);
+            }
         }
         catch (OperationCanceledException)
         {
@@ -89,7 +115,7 @@ internal sealed partial class PersistSource
 
     private async Task ReadAsync(CancellationToken cancel)
     {
-        await using var reader = await _readers.OpenAsync(_import.Metadata!, $"dataflow import {_import.Id}", cancel);
+        await using var reader = await OpenAsync(cancel);
         await foreach (var updates in reader.SnapshotAsync(new Timestamp(_asOf), cancel))
             await DealAsync(updates, cancel);
         if (!new Timestamp(_asOf).TryStepForward(out var from) || from.Millis >= _until)
@@ -112,6 +138,40 @@ internal sealed partial class PersistSource
         }
     }
 
+    /// <summary>Opening writes a lease, which a full disk does not take: that is waited for.</summary>
+    private async ValueTask<ShardReader> OpenAsync(CancellationToken cancel)
+    {
+        while (true)
+        {
+            try
+            {
+                return await _readers.OpenAsync(_import.Metadata!, $"dataflow import {_import.Id}", cancel);
+            }
+            catch (Exception e) when (e is DeterminateException or IndeterminateException)
+            {
+                LogDelayed(_import.Id, e.Message);
+            }
+
+            await Task.Delay(OpenPause, _time, cancel);
+        }
+    }
+
+    /// <summary>The collection is in error from now on; its times go by.</summary>
+    private async Task LoseAsync(string reason, CancellationToken cancel)
+    {
+        var (worker, input) = _workers[0];
+        var time = _complete;
+        worker.Post(_ => input.Fail(ShardReaders.LossError(reason), time));
+        await using var reader = await OpenAsync(cancel);
+        while (_until is not { } until || _complete < until)
+        {
+            var upper = ShardReaders.TimeOf(await reader.WaitForUpperPastAsync(new Timestamp(_complete), cancel));
+            Advance(upper);
+            if (upper is null)
+                return;
+        }
+    }
+
     private async ValueTask DealAsync(UpdateColumns updates, CancellationToken cancel)
     {
         for (var start = 0; start < updates.Count; start += PieceUpdates)
@@ -129,9 +189,16 @@ internal sealed partial class PersistSource
 
     private void Advance(ulong? to)
     {
+        _complete = to ?? ulong.MaxValue;
         foreach (var (worker, input) in _workers)
             worker.Post(_ => input.AdvanceTo(to));
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "stored data of {Id} is lost: {Reason}")]
+    private partial void LogLost(GlobalId id, string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "reading {Id} is delayed: {Reason}")]
+    private partial void LogDelayed(GlobalId id, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "cannot read {Id}: {Reason}")]
     private partial void LogUnreadable(GlobalId id, string reason);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Materialize.Core.Order;
+using Materialize.Expr;
 using Materialize.Persist;
 using Materialize.Persist.Columns;
 using Materialize.Persist.Txns;
@@ -27,6 +28,12 @@ internal sealed class ShardReaders(PersistClient persist) : IAsyncDisposable
 
     public static Antichain<Timestamp> FrontierOf(ulong? time) =>
         time is { } t ? Antichain<Timestamp>.Of(new Timestamp(t)) : Antichain<Timestamp>.Empty;
+
+    /// <summary>Whether stored bytes are gone or damaged, so that trying again does not help.</summary>
+    public static bool IsLoss(Exception e) => e is CorruptDataException or MissingBlobException or UnsupportedFormatException;
+
+    /// <summary>What readers of a collection are told when that is so.</summary>
+    public static EvalError LossError(string reason) => new("XX001", "stored data is lost") { Detail = reason };
 
     public async ValueTask DisposeAsync()
     {
@@ -95,6 +102,10 @@ internal sealed class ShardReader(ReadHandle handle, TxnsReader? txns) : IAsyncD
                 handle.DowngradeSinceEventually(ShardReaders.FrontierOf(progress - 1));
         }
     }
+
+    /// <summary>Waits until everything at a time is final. Returns the upper.</summary>
+    public ValueTask<Antichain<Timestamp>> WaitForUpperPastAsync(Timestamp time, CancellationToken cancel) =>
+        txns is null ? handle.WaitForUpperPastAsync(time, cancel) : txns.WaitForUpperPastAsync(time, cancel);
 
     public ValueTask DisposeAsync() => handle.DisposeAsync();
 

@@ -3,6 +3,7 @@ using Materialize.Compute.Kernels;
 using Materialize.Compute.Render;
 using Materialize.Core.Rows;
 using Materialize.Dataflow;
+using Materialize.Expr;
 using Materialize.Persist.Columns;
 using Materialize.Protocol;
 using Materialize.Repr;
@@ -88,6 +89,15 @@ internal sealed class SourceInput : IDisposable
         if (count > 0)
             Run(batch, count, times, diffs);
         _rows.Flush();
+        _errors.Flush();
+    }
+
+    /// <summary>Puts the whole collection into error from <paramref name="time"/> on; does nothing once disposed.</summary>
+    public void Fail(EvalError error, ulong time)
+    {
+        if (_disposed)
+            return;
+        _errors.Send(EvalErrorCodec.Encode(error), time, 1);
         _errors.Flush();
     }
 

@@ -132,7 +132,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             if (!_exports.Remove(export, out var dataflow))
                 return;
             foreach (var replica in _replicas.Values)
-                replica.SendToConnected([new ComputeCommand.AllowCompaction(export, null)]);
+                replica.SendToConnected(new ComputeCommand.AllowCompaction(export, null));
             dataflow.Live.Remove(export);
             if (dataflow.Live.Count == 0)
             {
@@ -155,12 +155,13 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         {
             _peeks.Add(request.Uuid, peek);
             foreach (var replica in _replicas.Values)
-                replica.SendToConnected([new ComputeCommand.Peek(request)]);
+                replica.SendToConnected(new ComputeCommand.Peek(request));
         }
 
         try
         {
-            return await peek.Done.Task.WaitAsync(cancel);
+            await using var cancelled = cancel.UnsafeRegister(static (waiting, token) => ((PendingPeek)waiting!).Done.TrySetCanceled(token), peek);
+            return await peek.Done.Task;
         }
         finally
         {
@@ -169,7 +170,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
                 if (_peeks.Remove(request.Uuid))
                 {
                     foreach (var replica in _replicas.Values)
-                        replica.SendToConnected([new ComputeCommand.CancelPeek(request.Uuid)]);
+                        replica.SendToConnected(new ComputeCommand.CancelPeek(request.Uuid));
                 }
             }
         }
@@ -190,7 +191,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             if (!_exports.TryGetValue(export, out dataflow) || !dataflow.IsIndex(export))
                 return;
             foreach (var replica in _replicas.Values)
-                replica.SendToConnected([new ComputeCommand.AllowCompaction(export, since.Time)]);
+                replica.SendToConnected(new ComputeCommand.AllowCompaction(export, since.Time));
         }
 
         Downgrade(dataflow);
@@ -295,7 +296,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             foreach (var other in _replicas.Values)
             {
                 if (other != replica)
-                    other.SendToConnected([new ComputeCommand.CancelPeek(response.Uuid)]);
+                    other.SendToConnected(new ComputeCommand.CancelPeek(response.Uuid));
             }
         }
 

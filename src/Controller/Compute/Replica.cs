@@ -29,6 +29,8 @@ internal sealed class Replica(string name, int processes, Action<ReplicaStatus> 
             link.Send(hello);
     }
 
+    public void SendToConnected(ComputeCommand command) => _links?[0].Send(command);
+
     public void Disconnect() => _links = null;
 
     public void SendToConnected(IEnumerable<ComputeCommand> commands)

@@ -15,9 +15,12 @@ public sealed class ControlConnector<TCommand, TResponse>(CommandClient<TCommand
     {
         private readonly CommandConnection<TCommand, TResponse> _connection;
 
-        // Commands are small next to what they cause, and a controller must not wait on one replica: the queue has no bound.
+        // Commands are small next to what they cause, and a controller must not wait on one replica: the queue has no bound. It is
+        // used only while the connection's own is full, so that a command mostly has one thread less to pass through.
         private readonly Channel<TCommand> _queue = Channel.CreateUnbounded<TCommand>(new UnboundedChannelOptions { SingleReader = true });
+        private readonly Lock _order = new();   // over _queued, and the order of commands
         private readonly Task _sender;
+        private int _queued;
 
         public Link(CommandConnection<TCommand, TResponse> connection)
         {
@@ -25,7 +28,16 @@ public sealed class ControlConnector<TCommand, TResponse>(CommandClient<TCommand
             _sender = SendAllAsync();
         }
 
-        public void Send(TCommand command) => _queue.Writer.TryWrite(command);
+        public void Send(TCommand command)
+        {
+            lock (_order)
+            {
+                if (_queued == 0 && _connection.TrySend(command))
+                    return;
+                _queued++;
+                _queue.Writer.TryWrite(command);
+            }
+        }
 
         public async ValueTask<TResponse> ReceiveAsync(CancellationToken cancel) =>
             await _connection.ReceiveAsync(cancel) ?? throw new IOException("the replica has closed the connection");
@@ -42,7 +54,11 @@ public sealed class ControlConnector<TCommand, TResponse>(CommandClient<TCommand
             try
             {
                 await foreach (var command in _queue.Reader.ReadAllAsync(CancellationToken.None))
+                {
                     await _connection.SendAsync(command, CancellationToken.None);
+                    lock (_order)
+                        _queued--;
+                }
             }
             catch (IOException)
             {

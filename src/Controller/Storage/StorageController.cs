@@ -49,6 +49,7 @@ public sealed partial class StorageController : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly Dictionary<GlobalId, StorageCollection> _collections = [];
     private readonly Dictionary<InstanceId, StorageInstance> _instances = [];
+    private readonly Dictionary<GlobalId, StorageResponse.StatusUpdate> _statuses = [];
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _maintenance;
 
@@ -127,6 +128,7 @@ public sealed partial class StorageController : IAsyncDisposable
         {
             if (_collections.TryGetValue(id, out var collection))
                 collection.Dropped = true;
+            _statuses.Remove(id);
         }
 
         _registry.Drop(id);
@@ -194,6 +196,14 @@ public sealed partial class StorageController : IAsyncDisposable
                 _registry.AdvanceUpper(upper.Id, Frontier.Of(upper.Upper.Time));
                 break;
             case StorageResponse.StatusUpdate status:
+                lock (_gate)
+                {
+                    // A replica tells all it knows to whoever connects: that is news only if it differs.
+                    if (status.Equals(_statuses.GetValueOrDefault(status.Id)))
+                        break;
+                    _statuses[status.Id] = status;
+                }
+
                 LogStatus(status.Id, status.Status, status.Error);
                 SourceStatusChanged?.Invoke(new SourceStatus(status.Id, status.Status, status.Error, [.. status.Hints]));
                 break;

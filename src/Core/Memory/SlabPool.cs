@@ -26,6 +26,9 @@ public static unsafe partial class SlabPool
     private static long _arenaLeft;
     private static long _bytesInUse;
 
+    // Fixed when the process starts, so that the compiler drops the checks where it is off.
+    private static readonly SlabTracker? Tracker = SlabTracker.Wanted ? new SlabTracker() : null;
+
     /// <summary>Bytes handed out and not yet freed, in whole slabs.</summary>
     public static long BytesInUse => Volatile.Read(ref _bytesInUse);
 
@@ -40,13 +43,30 @@ public static unsafe partial class SlabPool
     {
         Debug.Assert(capacity == CapacityFor(capacity), "ask CapacityFor first");
         Interlocked.Add(ref _bytesInUse, capacity);
+        byte* slab;
         if (capacity > 1L << MaxShift)
-            return Map(capacity, huge: true);
+        {
+            slab = Map(capacity, huge: true);
+        }
+        else
+        {
+            slab = Classes[System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift].Pop();
+            if (slab == null)
+                slab = Carve(capacity);
+        }
 
-        var shift = System.Numerics.BitOperations.Log2((ulong)capacity);
-        var slab = Classes[shift - MinShift].Pop();
-        return slab != null ? slab : Carve(capacity);
+        Tracker?.Rented(slab, capacity);
+        return slab;
     }
+
+    /// <summary>A point in time for <see cref="Outstanding"/>; 0 unless slabs are tracked.</summary>
+    public static long Mark() => Tracker?.Mark ?? 0;
+
+    /// <summary>
+    /// Slabs rented since <paramref name="mark"/> and not returned, with who rented them. Nothing unless slabs are tracked, which environment variable MATERIALIZE_TRACK_SLABS=1 turns on at the start of the process; then returning
+    /// what was not rented, or with another capacity, ends the process's thread with an <see cref="InvariantViolationException"/>.
+    /// </summary>
+    public static IReadOnlyList<string> Outstanding(long mark = 0) => Tracker?.Outstanding(mark) ?? [];
 
     /// <summary>Gives back what <see cref="Rent"/> gave, with the same capacity. Null is ignored.</summary>
     public static void Return(void* slab, long capacity)
@@ -54,6 +74,7 @@ public static unsafe partial class SlabPool
         if (slab == null)
             return;
         Interlocked.Add(ref _bytesInUse, -capacity);
+        Tracker?.Returned((byte*)slab, capacity);
         if (capacity > 1L << MaxShift)
         {
             Unmap(slab, capacity);
@@ -80,6 +101,8 @@ public static unsafe partial class SlabPool
             // A mapping's tail can be given back in place.
             munmap(slab + wanted, (nuint)(capacity - wanted));
             Interlocked.Add(ref _bytesInUse, wanted - capacity);
+            Tracker?.Returned(slab, capacity);
+            Tracker?.Rented(slab, wanted);
             capacity = wanted;
             return slab;
         }

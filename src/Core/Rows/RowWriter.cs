@@ -148,6 +148,14 @@ public sealed unsafe class RowWriter : IDisposable
         return first;
     }
 
+    /// <summary>Room for that many more rows of a fixed shape (nothing for others), so that they come without growth.</summary>
+    public void EnsureRows(int rows)
+    {
+        var bytes = Shape.IsFixed ? (long)rows * Shape.Width : 0;
+        if (_used + bytes > _capacity)
+            Grow(bytes);
+    }
+
     /// <summary>Forgets all rows but the first <paramref name="count"/>.</summary>
     public void Truncate(int count)
     {

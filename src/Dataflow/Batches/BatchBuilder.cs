@@ -16,6 +16,7 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
     private TTime _minTime;
     private long* _diffs;
     private long _diffsCapacity;
+    private int _diffsMax; // for how many there is room
     private long _uniformDiff;
     private ulong* _hashes;
     private long _hashesCapacity;
@@ -34,6 +35,9 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
     /// <summary>Updates added.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Whether a batch of one time and this one would share it.</summary>
+    public bool Continues(UpdateBatch<TTime> batch) => Count == 0 || (_times == null && batch.Times == null && _uniformTime.Equals(batch.UniformTime));
+
     public long Bytes => Rows.Bytes + (Keys?.Bytes ?? 0);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -49,7 +53,9 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
         {
             if (_times != null || !time.Equals(_uniformTime))
                 AddTime(time, 1);
-            if (_diffs != null || diff != _uniformDiff)
+            if (_diffs != null && Count < _diffsMax)
+                _diffs[Count] = diff;
+            else if (_diffs != null || diff != _uniformDiff)
                 AddDiff(diff, 1);
         }
 
@@ -117,6 +123,14 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
         var first = _hashes + _hashCount;
         _hashCount += count;
         return first;
+    }
+
+    /// <summary>Room for <paramref name="rows"/> keyed rows of fixed width, so that they come without growth.</summary>
+    public void Reserve(int rows)
+    {
+        EnsureHashes(rows);
+        Rows.EnsureRows(rows);
+        Keys?.EnsureRows(rows);
     }
 
     /// <summary>The batch, owned by the caller; null when nothing was added. The builder starts anew.</summary>
@@ -218,6 +232,7 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
             _diffs = (long*)SlabPool.Resize((byte*)_diffs, ref _diffsCapacity, (long)Count * sizeof(long), Math.Max(bytes, _diffsCapacity * 2));
         }
 
+        _diffsMax = (int)Math.Min(_diffsCapacity / sizeof(long), int.MaxValue);
         new Span<long>(_diffs + Count, count).Fill(diff);
     }
 }

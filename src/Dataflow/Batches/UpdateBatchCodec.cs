@@ -32,24 +32,38 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
         return stream.ToArray();
     }
 
+    /// <summary>Reads what <see cref="Encode"/> wrote. Allocates no more than the bytes there are.</summary>
+    /// <exception cref="InvalidDataException">The bytes are not a batch.</exception>
     public static UpdateBatch<TTime> Decode(ReadOnlySpan<byte> bytes)
     {
         var count = Read<int>(ref bytes);
         var flags = Read<int>(ref bytes);
-        Invariant.Check(count >= 0, "a batch has a count");
-        var batch = new UpdateBatch<TTime> { Count = count, IsKeyed = (flags & 1) != 0, Rows = ReadRows(ref bytes, count) };
-        if (batch.IsKeyed)
-            batch.Keys = ReadRows(ref bytes, count);
-        if ((flags & 8) != 0)
-            batch.Hashes = (ulong*)ReadColumn(ref bytes, (long)count * sizeof(ulong), out batch.HashesCapacity);
-        if ((flags & 2) != 0)
-            batch.Times = (TTime*)ReadColumn(ref bytes, (long)count * sizeof(TTime), out batch.TimesCapacity);
-        batch.UniformTime = Read<TTime>(ref bytes);
-        batch.MinTime = Read<TTime>(ref bytes);
-        if ((flags & 4) != 0)
-            batch.Diffs = (long*)ReadColumn(ref bytes, (long)count * sizeof(long), out batch.DiffsCapacity);
-        batch.UniformDiff = Read<long>(ref bytes);
-        return batch;
+        if (count <= 0 || (flags & ~15) != 0)
+            throw new InvalidDataException($"a batch of {count} updates, flags {flags}");
+        var batch = new UpdateBatch<TTime> { Count = count, IsKeyed = (flags & 1) != 0 };
+        try
+        {
+            ReadRows(ref bytes, count, ref batch.Rows);
+            if (batch.IsKeyed)
+                ReadRows(ref bytes, count, ref batch.Keys);
+            if ((flags & 8) != 0)
+                batch.Hashes = (ulong*)ReadColumn(ref bytes, (long)count * sizeof(ulong), out batch.HashesCapacity);
+            if ((flags & 2) != 0)
+                batch.Times = (TTime*)ReadColumn(ref bytes, (long)count * sizeof(TTime), out batch.TimesCapacity);
+            batch.UniformTime = Read<TTime>(ref bytes);
+            batch.MinTime = Read<TTime>(ref bytes);
+            if ((flags & 4) != 0)
+                batch.Diffs = (long*)ReadColumn(ref bytes, (long)count * sizeof(long), out batch.DiffsCapacity);
+            batch.UniformDiff = Read<long>(ref bytes);
+            if (!bytes.IsEmpty)
+                throw new InvalidDataException($"{bytes.Length} bytes follow a batch");
+            return batch;
+        }
+        catch
+        {
+            batch.Release();
+            throw;
+        }
     }
 
     private static void WriteRows(MemoryStream stream, in RowColumn rows, int count)
@@ -62,22 +76,40 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
             stream.Write(new ReadOnlySpan<byte>(rows.Ends, count * sizeof(uint)));
     }
 
-    private static RowColumn ReadRows(ref ReadOnlySpan<byte> bytes, int count)
+    private static void ReadRows(ref ReadOnlySpan<byte> bytes, int count, ref RowColumn rows)
     {
-        var rows = new RowColumn { Shape = new RowShape(Read<int>(ref bytes)), Count = count };
-        rows.Bytes = Read<long>(ref bytes);
-        if (rows.Bytes > 0)
-            rows.Data = ReadColumn(ref bytes, rows.Bytes, out rows.DataCapacity);
-        if (!rows.IsFixed)
-            rows.Ends = (uint*)ReadColumn(ref bytes, (long)count * sizeof(uint), out rows.EndsCapacity);
-        return rows;
+        var width = Read<int>(ref bytes);
+        var length = Read<long>(ref bytes);
+        if (width < RowShape.VariableWidth || length < 0 || (width >= 0 && length != (long)width * count))
+            throw new InvalidDataException($"{count} rows of width {width} in {length} bytes");
+        rows.Shape = new RowShape(width);
+        rows.Count = count;
+        rows.Bytes = length;
+        if (length > 0)
+            rows.Data = ReadColumn(ref bytes, length, out rows.DataCapacity);
+        if (rows.IsFixed)
+            return;
+        rows.Ends = (uint*)ReadColumn(ref bytes, (long)count * sizeof(uint), out rows.EndsCapacity);
+        var last = 0u;
+        for (var i = 0; i < count; i++)
+        {
+            if (rows.Ends[i] < last)
+                throw new InvalidDataException("a row ends before it begins");
+            last = rows.Ends[i];
+        }
+
+        if (last != length)
+            throw new InvalidDataException("the last row does not end where the rows do");
     }
 
+    // Lengths are believed only when the bytes are there.
     private static byte* ReadColumn(ref ReadOnlySpan<byte> bytes, long length, out long capacity)
     {
+        if (length > bytes.Length)
+            throw new InvalidDataException($"a column of {length} bytes where {bytes.Length} are left");
         capacity = SlabPool.CapacityFor(length);
         var data = SlabPool.Rent(capacity);
-        bytes[..checked((int)length)].CopyTo(new Span<byte>(data, (int)length));
+        bytes[..(int)length].CopyTo(new Span<byte>(data, (int)length));
         bytes = bytes[(int)length..];
         return data;
     }
@@ -87,6 +119,8 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
 
     private static T Read<T>(ref ReadOnlySpan<byte> bytes) where T : unmanaged
     {
+        if (bytes.Length < sizeof(T))
+            throw new InvalidDataException("a batch ends early");
         var value = System.Runtime.InteropServices.MemoryMarshal.Read<T>(bytes);
         bytes = bytes[sizeof(T)..];
         return value;

@@ -17,7 +17,8 @@ namespace Materialize.Dataflow.Operators;
 /// </remarks>
 internal sealed unsafe class AccumulatorTable : IDisposable
 {
-    private const int PageRecords = 8192;
+    private const int PageShift = 13;
+    private const int PageRecords = 1 << PageShift;
     private const int ArenaBytes = 1 << 20;
     private readonly RowShape _keyShape;
     private readonly bool _keysStored;
@@ -25,6 +26,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     private readonly int _accumulatorOffset;
     private readonly int _stride;
     private readonly List<(nint Address, long Capacity)> _pages = [];
+    private nint[] _addresses = new nint[4]; // of pages: what lookups read
     private ulong* _index;
     private long _indexCapacity;
     private int _indexBits;
@@ -67,7 +69,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* Record(int number) =>
-        (byte*)_pages[number / PageRecords].Address + ((long)(number % PageRecords) * _stride);
+        (byte*)_addresses[(uint)number >> PageShift] + ((long)(number & (PageRecords - 1)) * _stride);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* Accumulator(int number) => Record(number) + _accumulatorOffset;
@@ -90,6 +92,16 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         length = _keyShape.Width;
         *scratch = RowHash.Unmix(*(ulong*)record);
         return (byte*)scratch;
+    }
+
+    /// <summary>The numbers of all records.</summary>
+    public IEnumerable<int> Numbers()
+    {
+        for (var number = 0; number < _records; number++)
+        {
+            if (Mark(number) != -1)
+                yield return number;
+        }
     }
 
     /// <summary>Brings the index slots of hashes that will soon be looked up into the cache.</summary>
@@ -224,6 +236,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         _arena.Clear();
     }
 
+    // Not by the top bits: keys that come in hash order would crowd one part of an index that is yet to grow.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ulong Home(ulong hash) => hash & ((1UL << _indexBits) - 1);
 
@@ -255,12 +268,16 @@ internal sealed unsafe class AccumulatorTable : IDisposable
                     _pages[0] = ((nint)page, capacity);
                 else
                     _pages.Add(((nint)page, capacity));
+                _addresses[0] = (nint)page;
             }
         }
         else if (number % PageRecords == 0)
         {
             var capacity = SlabPool.CapacityFor((long)PageRecords * _stride);
             _pages.Add(((nint)SlabPool.Rent(capacity), capacity));
+            if (_pages.Count > _addresses.Length)
+                Array.Resize(ref _addresses, _pages.Count * 2);
+            _addresses[_pages.Count - 1] = _pages[^1].Address;
         }
 
         return number;

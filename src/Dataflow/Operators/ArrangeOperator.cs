@@ -6,13 +6,14 @@ namespace Materialize.Dataflow.Operators;
 
 /// <summary>
 /// Seals keyed updates into sorted batches as the frontier passes their times, and keeps the trace. Shape: keyed batches → <see cref="ArrangedDelta{TTime}"/>, consolidated. Time: a delta holds exactly
-/// the updates of the times that became complete. Work: a sort of each 32 K rows as they come, a merge of the sorted runs when their time is complete, and the trace's fueled merging.
+/// the updates of the times that became complete. Work: a sort when their time is complete, of runs of 32 K rows that are then merged, or of many rows by parts (<see cref="BulkSort{TTime}"/>), a part of it in each run; and the trace's fueled merging.
 /// State: updates not complete, and the trace while somebody holds it.
 /// </summary>
 internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long MergeRowsPerRun = 1 << 20;
+    private const long RowsPerRun = 256 * 1024;
     private const int RunRows = SortWindow.RowsMax - 8192;
+    private const int BulkRows = 5 * RunRows; // fewer are faster sorted as runs and merged
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<ArrangedDelta<TTime>> _output;
     private readonly Trace<TTime> _trace;
@@ -21,8 +22,11 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     private readonly List<UpdateBatch<TTime>> _later = []; // wholly at or after the last frontier
     private readonly List<Batch<TTime>> _runs = [];
     private int _unsortedRows;
-    private Merger<TTime>? _merging; // the runs that _mergingTo made complete
-    private Frontier<TTime> _mergingTo;
+    private BulkSort<TTime>? _bulk;    // instead of _unsorted, once there are many
+    private BulkSort<TTime>? _sorting; // was _bulk; becomes a run
+    private Merger<TTime>? _merging;   // the runs that _sealingTo made complete
+    private bool _isSealing;           // before anything later, _sealingTo
+    private Frontier<TTime> _sealingTo;
     private Stamp _mergingMin;
     private Frontier<TTime> _sealed = Frontier<TTime>.At(TTime.Minimum);
 
@@ -61,30 +65,21 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
                 continue;
             }
 
-            _unsorted.Add(batch);
-            _unsortedRows += batch.Count;
-            if (_unsortedRows >= RunRows)
-                SortUnsorted();
+            Take(batch);
         }
 
-        // A large merge is finished before anything later is sealed, a part of it in each run.
+        // What is being sealed is finished before anything later is, a part of it in each run.
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
-        if (_merging is null && frontier.CompareTo(_sealed) > 0)
+        if (!_isSealing && frontier.CompareTo(_sealed) > 0)
             Seal(frontier);
-        if (_merging is not null)
-        {
-            _merging.Work(MergeRowsPerRun);
-            if (_merging.IsDone)
-            {
-                var merged = _merging.Finish();
-                _merging.Dispose();
-                _merging = null;
-                Deliver(merged, _mergingTo);
-            }
-
+        if (_sorting is not null)
+            Sort(RowsPerRun);
+        else if (_merging is not null)
+            Merge();
+        if (_isSealing && _sorting is null && _merging is null)
+            SealRuns();
+        if (_sorting is not null || _isSealing || frontier.CompareTo(_sealed) > 0)
             Activate();
-        }
-
         SetHold(LeastPending());
     }
 
@@ -96,6 +91,8 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
             batch.Release();
         foreach (var run in _runs)
             run.Release();
+        _bulk?.Dispose();
+        _sorting?.Dispose();
         _merging?.Dispose();
         _tools.Dispose();
     }
@@ -103,18 +100,71 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     // Times ahead of the frontier's own are kept unsorted apart, unless the frontier is about to pass them (it moved, and we have not looked yet).
     private bool IsNext(TTime time) => Frontier<TTime>.FromStamp(_input.FrontierStamp).HasPassed(time);
 
-    private void SortUnsorted()
+    private void Take(UpdateBatch<TTime> batch)
     {
-        if (_unsorted.Count == 0)
-            return;
-        if (_tools.SortRun(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_unsorted), TTime.Minimum) is { } run)
-            _runs.Add(run);
-        foreach (var batch in _unsorted)
+        if (_bulk is not null)
+        {
+            _bulk.Add(batch);
             batch.Release();
+            if (_bulk.IsFull)
+                StartSorting();
+            return;
+        }
+
+        _unsorted.Add(batch);
+        _unsortedRows += batch.Count;
+        if (_unsortedRows < BulkRows)
+            return;
+        _bulk = new BulkSort<TTime>(_tools);
+        foreach (var waiting in _unsorted)
+        {
+            _bulk.Add(waiting);
+            waiting.Release();
+        }
+
         _unsorted.Clear();
         _unsortedRows = 0;
     }
 
+    private void StartSorting()
+    {
+        if (_sorting is not null)
+            Sort(long.MaxValue);
+        _sorting = _bulk;
+        _bulk = null;
+    }
+
+    private void Sort(long rows)
+    {
+        _sorting!.Work(rows);
+        if (!_sorting.IsSorted)
+            return;
+        if (_sorting.Finish() is { } run)
+            _runs.Add(run);
+        _sorting.Dispose();
+        _sorting = null;
+    }
+
+    private void SortUnsorted()
+    {
+        var waiting = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_unsorted);
+        while (waiting.Length > 0)
+        {
+            var count = 0;
+            for (var rows = 0; count < waiting.Length && rows < RunRows; count++)
+                rows += waiting[count].Count;
+            if (_tools.SortRun(waiting[..count], TTime.Minimum) is { } run)
+                _runs.Add(run);
+            foreach (var batch in waiting[..count])
+                batch.Release();
+            waiting = waiting[count..];
+        }
+
+        _unsorted.Clear();
+        _unsortedRows = 0;
+    }
+
+    // Everything that may be complete is sorted, or begins to be.
     private void Seal(Frontier<TTime> frontier)
     {
         // Of the batches that lie ahead, those that the frontier has reached in part are now of interest.
@@ -122,26 +172,27 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         for (var i = 0; i < _later.Count; i++)
         {
             var batch = _later[i];
-            if (!frontier.HasPassed(batch.MinTime))
-            {
+            if (frontier.HasPassed(batch.MinTime))
+                Take(batch);
+            else
                 _later[kept++] = batch;
-                continue;
-            }
-
-            _unsorted.Add(batch);
-            _unsortedRows += batch.Count;
-            if (_unsortedRows >= RunRows)
-                SortUnsorted();
         }
 
         _later.RemoveRange(kept, _later.Count - kept);
+        _isSealing = true;
+        _sealingTo = frontier;
         SortUnsorted();
-        var complete = TakeComplete(frontier);
+        if (_bulk is not null)
+            StartSorting();
+    }
+
+    private void SealRuns()
+    {
+        var complete = TakeComplete(_sealingTo);
         if (complete.Count > 1)
         {
             // With the true times: consumers see them.
             _merging = new Merger<TTime>(_tools, complete.ToArray());
-            _mergingTo = frontier;
             _mergingMin = Stamp.Closed;
             foreach (var run in complete)
             {
@@ -149,10 +200,22 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
                 run.Release();
             }
 
+            Merge();
             return;
         }
 
-        Deliver(complete.Count == 0 ? null : complete[0], frontier);
+        Deliver(complete.Count == 0 ? null : complete[0], _sealingTo);
+    }
+
+    private void Merge()
+    {
+        _merging!.Work(RowsPerRun);
+        if (!_merging.IsDone)
+            return;
+        var merged = _merging.Finish();
+        _merging.Dispose();
+        _merging = null;
+        Deliver(merged, _sealingTo);
     }
 
     private void Deliver(Batch<TTime>? delta, Frontier<TTime> frontier)
@@ -170,6 +233,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         }
 
         _sealed = frontier;
+        _isSealing = false;
     }
 
     // The updates of runs before the frontier. Runs with later times keep those.
@@ -206,6 +270,8 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     private Stamp? LeastPending()
     {
         var least = _merging is null ? Stamp.Closed : _mergingMin;
+        least = Stamp.Min(least, _bulk?.MinStamp ?? Stamp.Closed);
+        least = Stamp.Min(least, _sorting?.MinStamp ?? Stamp.Closed);
         foreach (var batch in _unsorted)
             least = Stamp.Min(least, batch.MinTime.ToStamp());
         foreach (var batch in _later)

@@ -12,20 +12,16 @@ namespace Materialize.Dataflow.Operators;
 // "Before t" is the snapshot that comes with the delta, in full (it precedes the delta, whatever its compacted times look like), plus the delta's rows at earlier times; "up to t" adds those at t.
 // Times are totally ordered and a delta holds whole times, so one delta after another in time order is all there is.
 
-/// <summary>The frame: which keys changed when, reading groups, and emitting differences.</summary>
-internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
-    where TTime : unmanaged, ITime<TTime>
-    where TReduction : class, IGroupReduction<TTime>
+/// <summary>The frame of what follows an arrangement key by key: deltas in time order, fuel, and the hold on the trace.</summary>
+internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long RowsPerRun = 512 * 1024;
+    private const long RowsPerRun = 256 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly Trace<TTime> _trace;
-    private readonly TTime _floor;
-    private readonly GroupReader<TTime> _reader = new();
     private readonly Queue<Work> _work = new();
     private TraceHold<TTime>? _hold;
 
-    protected GroupReduceOperator(Arranged<TTime> source, string name, TReduction reduction)
+    protected GroupChangeOperator(Arranged<TTime> source, string name)
         : base(source.Scope.Graph, name)
     {
         if (!TTime.IsTotal)
@@ -33,13 +29,13 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         _input = this.NewInput(source);
         _trace = source.SharedTrace;
         _hold = _trace.NewHold();
-        _floor = source.Floor;
-        Reduction = reduction;
+        Floor = source.Floor;
     }
 
-    protected TReduction Reduction { get; }
+    /// <summary>Times are seen joined with it.</summary>
+    protected TTime Floor { get; }
 
-    public override void Run()
+    public sealed override void Run()
     {
         while (_input.TryTake(out var delta))
         {
@@ -57,7 +53,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
             work.Release();
         }
 
-        Reduction.Flush();
+        Flush();
         SetHold(_work.TryPeek(out var next) ? next.MinStamp : null);
         if (_work.Count > 0)
             Activate();
@@ -78,12 +74,19 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         foreach (var work in _work)
             work.Release();
         _work.Clear();
-        _reader.Dispose();
-        Reduction.Dispose();
         if (_hold is not null)
             _trace.Drop(_hold);
         _hold = null;
     }
+
+    /// <summary>A key's rows [<paramref name="from"/>, <paramref name="to"/>) of a delta, in value order, have come. Returns about how many rows were visited.</summary>
+    protected abstract long Change(Batch<TTime> delta, Snapshot<TTime> before, int from, int to, byte* key, int keyLength);
+
+    /// <summary>Called for every key: what keys some rows ahead will need may be brought into the cache.</summary>
+    protected abstract void Prefetch(Batch<TTime> delta, Snapshot<TTime> before, int row);
+
+    /// <summary>Sends what is buffered.</summary>
+    protected abstract void Flush();
 
     // An import's first delta is several batches; a key must be met once.
     private void Queue(ArrangedDelta<TTime> delta)
@@ -97,7 +100,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         else
         {
             using var tools = new MergeTools<TTime>(Graph.Worker.Scratch, _trace.KeyShape, _trace.ValueShape);
-            using var merger = new Merger<TTime>(tools, delta.Batches) { Since = _floor };
+            using var merger = new Merger<TTime>(tools, delta.Batches) { Since = Floor };
             merger.Work(long.MaxValue);
             single = merger.Finish();
         }
@@ -112,12 +115,12 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
     {
         var delta = work.Delta;
         var done = 0L;
+        ulong scratch;
         while (work.Key < delta.Count && done < fuel)
         {
             var from = work.Key;
             var to = delta.EndOfKey(from);
-            work.Prefetch(from);
-            ulong scratch;
+            Prefetch(delta, work.Before, from);
             var key = (byte*)&scratch;
             var keyLength = delta.Keys.Shape.Width;
             if (delta.KeysStored)
@@ -130,39 +133,84 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
                 scratch = RowHash.Unmix(delta.Hashes[from]);
             }
 
-            if (delta.Times == null)
-            {
-                done += Change(work, from, to, key, keyLength, TTime.Join(delta.UniformTime, _floor), uniform: true);
-            }
-            else
-            {
-                foreach (var time in TimesOf(delta, from, to))
-                    done += Change(work, from, to, key, keyLength, time, uniform: false);
-            }
-
+            done += Change(delta, work.Before, from, to, key, keyLength);
             work.Key = to;
         }
 
         return done;
     }
 
-    private long Change(Work work, int from, int to, byte* key, int keyLength, TTime time, bool uniform)
+    private sealed class Work(Batch<TTime> delta, Snapshot<TTime> before, Stamp minStamp)
     {
-        var hash = work.Delta.Hashes[from];
+        public Batch<TTime> Delta { get; } = delta;
+
+        public Snapshot<TTime> Before { get; } = before;
+
+        public Stamp MinStamp { get; } = minStamp;
+
+        public int Key { get; set; }
+
+        public void Release()
+        {
+            Delta.Release();
+            Before.Release();
+        }
+    }
+}
+
+/// <summary>Reads each changed group before and after, and emits differences.</summary>
+internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : GroupChangeOperator<TTime>
+    where TTime : unmanaged, ITime<TTime>
+    where TReduction : class, IGroupReduction<TTime>
+{
+    private readonly GroupReader<TTime> _reader = new();
+
+    protected GroupReduceOperator(Arranged<TTime> source, string name, TReduction reduction)
+        : base(source, name)
+    {
+        Reduction = reduction;
+    }
+
+    protected TReduction Reduction { get; }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _reader.Dispose();
+        Reduction.Dispose();
+    }
+
+    protected override void Flush() => Reduction.Flush();
+
+    protected override long Change(Batch<TTime> delta, Snapshot<TTime> before, int from, int to, byte* key, int keyLength)
+    {
+        if (delta.Times == null)
+            return Change(delta, before, from, to, key, keyLength, TTime.Join(delta.UniformTime, Floor), uniform: true);
+        var done = 0L;
+        foreach (var time in TimesOf(delta, from, to))
+            done += Change(delta, before, from, to, key, keyLength, time, uniform: false);
+        return done;
+    }
+
+    protected override void Prefetch(Batch<TTime> delta, Snapshot<TTime> before, int row) => GroupReader<TTime>.Prefetch(delta, row, before);
+
+    private long Change(Batch<TTime> delta, Snapshot<TTime> before, int from, int to, byte* key, int keyLength, TTime time, bool uniform)
+    {
+        var hash = delta.Hashes[from];
         _reader.Start();
-        _reader.Add(work.Before, hash, key, keyLength, filtered: false);
+        _reader.Add(before, hash, key, keyLength, filtered: false);
         _reader.Mark();
         if (!uniform)
         {
-            _reader.Limit(time, strict: true, _floor);
-            _reader.Add(work.Delta, from, to, filtered: true);
+            _reader.Limit(time, strict: true, Floor);
+            _reader.Add(delta, from, to, filtered: true);
         }
 
         var read = Reduction.Read(key, keyLength, _reader, after: false);
         _reader.Rewind();
         if (!uniform)
-            _reader.Limit(time, strict: false, _floor);
-        _reader.Add(work.Delta, from, to, filtered: !uniform);
+            _reader.Limit(time, strict: false, Floor);
+        _reader.Add(delta, from, to, filtered: !uniform);
         read += Reduction.Read(key, keyLength, _reader, after: true);
         Reduction.EmitDifference(key, keyLength, time);
         return read + 4;
@@ -173,7 +221,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
         var times = new List<TTime>();
         for (var row = from; row < to; row++)
         {
-            var time = TTime.Join(delta.Times[row], _floor);
+            var time = TTime.Join(delta.Times[row], Floor);
             if (times.Count == 0 || !times[^1].Equals(time))
                 times.Add(time);
         }
@@ -188,41 +236,6 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : Operator
 
         times.RemoveRange(kept, times.Count - kept);
         return times;
-    }
-
-    private sealed class Work(Batch<TTime> delta, Snapshot<TTime> before, Stamp minStamp)
-    {
-        public Batch<TTime> Delta { get; } = delta;
-
-        public Snapshot<TTime> Before { get; } = before;
-
-        public Stamp MinStamp { get; } = minStamp;
-
-        public int Key { get; set; }
-
-        // Directory entries of keys sixteen rows ahead, rows of those eight ahead.
-        public void Prefetch(int row)
-        {
-            if (!System.Runtime.Intrinsics.X86.Sse.IsSupported || row + 16 >= Delta.Count)
-                return;
-            var far = Delta.Hashes[row + 16];
-            var near = Delta.Hashes[row + 8];
-            foreach (var batch in Before.Batches)
-            {
-                var shift = 63 - batch.DirectoryBits;
-                System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Directory + (far >> 1 >> shift));
-                var at = (int)batch.Directory[near >> 1 >> shift];
-                System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Hashes + at);
-                if (batch.Values.IsFixed)
-                    System.Runtime.Intrinsics.X86.Sse.Prefetch0(batch.Values.Data + ((long)at * batch.Values.Shape.Width));
-            }
-        }
-
-        public void Release()
-        {
-            Delta.Release();
-            Before.Release();
-        }
     }
 }
 

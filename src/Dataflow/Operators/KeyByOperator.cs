@@ -67,6 +67,16 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
     {
         while (_input.TryTake(out var batch))
         {
+            // Inside loops each time is worked on by itself: batches of different rounds are not mixed.
+            if (!TTime.IsTotal)
+            {
+                for (var w = 0; w < _builders.Length; w++)
+                {
+                    if (!_builders[w].Continues(batch))
+                        _output.SendTo(w, _builders[w].Build());
+                }
+            }
+
             for (var from = 0; from < batch.Count; from += KernelIo.Capacity)
                 Process(batch, from, Math.Min(KernelIo.Capacity, batch.Count - from));
             batch.Release();
@@ -127,6 +137,12 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
 
     private void Route(UpdateBatch<TTime> batch, int from, int count)
     {
+        if (_builders.Length == 1)
+        {
+            AppendSorted(batch, from, count);
+            return;
+        }
+
         var hashes = stackalloc ulong[KernelIo.Capacity];
         HashKeys(0, count, hashes);
         for (var j = 0; j < count; j++)
@@ -151,6 +167,22 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _keys.Clear();
         _values.Clear();
         _sortKeys?.Clear();
+    }
+
+    // One worker, rows with sort keys.
+    private void AppendSorted(UpdateBatch<TTime> batch, int from, int count)
+    {
+        var builder = _builders[0];
+        HashKeys(0, count, builder.AddHashes(count));
+        if (_keysStored)
+            builder.Keys!.AppendRange(_keys.Peek(), 0, count);
+        SortedRow.AppendAll(builder.Rows, _sortKeys!.Peek(), _values.Peek(), count);
+        builder.AddSelected(batch, from, _call!.Io.Selected, count);
+        _keys.Clear();
+        _values.Clear();
+        _sortKeys.Clear();
+        if (builder.Count >= FlushRows)
+            _output.Send(builder.Build());
     }
 
     private void HashKeys(int first, int count, ulong* hashes)
@@ -196,12 +228,38 @@ internal static unsafe class SortedRow
         writer.Commit(length);
     }
 
+    /// <summary>The first <paramref name="count"/> of both columns.</summary>
+    public static void AppendAll(RowWriter writer, in RowColumn sortKeys, in RowColumn rows, int count)
+    {
+        var sortWidth = sortKeys.Shape.Width;
+        var rowWidth = rows.Shape.Width;
+        if (!writer.Shape.IsFixed || sortWidth % 8 != 0 || rowWidth % 8 != 0)
+        {
+            for (var i = 0; i < count; i++)
+                Append(writer, sortKeys[i], rows[i]);
+            return;
+        }
+
+        var to = (ulong*)writer.AppendFixed(count);
+        var sort = (ulong*)sortKeys.Data;
+        var row = (ulong*)rows.Data;
+        for (var i = 0; i < count; i++)
+        {
+            for (var w = 0; w < sortWidth; w += 8)
+                *to++ = *sort++;
+            for (var w = 0; w < rowWidth; w += 8)
+                *to++ = *row++;
+        }
+    }
+
     /// <summary>The row in a stored value.</summary>
     public static ReadOnlySpan<byte> RowOf(byte* value, int length, RowShape stored, RowShape sortKey)
     {
-        if (stored.IsFixed)
-            return new ReadOnlySpan<byte>(value + sortKey.Width, length - sortKey.Width);
-        var sortLength = System.Runtime.CompilerServices.Unsafe.ReadUnaligned<int>(value + length - sizeof(int));
-        return new ReadOnlySpan<byte>(value + sortLength, length - sortLength - sizeof(int));
+        var row = (byte*)RowAddress(value, length, stored, sortKey);
+        return new ReadOnlySpan<byte>(row, (int)(value + length - row) - (stored.IsFixed ? 0 : sizeof(int)));
     }
+
+    /// <summary>Where it begins; the sort key lies before it.</summary>
+    public static nint RowAddress(byte* value, int length, RowShape stored, RowShape sortKey) =>
+        (nint)(value + (stored.IsFixed ? sortKey.Width : System.Runtime.CompilerServices.Unsafe.ReadUnaligned<int>(value + length - sizeof(int))));
 }

@@ -57,6 +57,59 @@ internal sealed unsafe class RetimeOperator<TFrom, TTo> : Operator
     public override void Dispose() => _rows.Dispose();
 }
 
+/// <summary>Into a loop, rows at rounds that depend on them. Shape: rows; batches of one time each, so that receivers need not set times apart. Work: O(rows); state: none.</summary>
+internal sealed unsafe class DelayedEntryOperator<TOuter> : Operator where TOuter : unmanaged, ITime<TOuter>
+{
+    private readonly InputPort<UpdateBatch<TOuter>> _input;
+    private readonly OutputPort<UpdateBatch<Iterated<TOuter>>> _output;
+    private readonly RowShape _shape;
+    private readonly Func<nint, uint> _round;
+    private readonly SortedDictionary<Iterated<TOuter>, BatchBuilder<Iterated<TOuter>>> _rows = [];
+
+    private DelayedEntryOperator(Stream<TOuter> source, Func<nint, uint> round)
+        : base(source.Scope.Graph, "enter at")
+    {
+        _input = this.NewInput(source);
+        _output = new OutputPort<UpdateBatch<Iterated<TOuter>>>(this);
+        _shape = source.Shape;
+        _round = round;
+    }
+
+    public override bool FollowsFrontier => false;
+
+    public static Stream<Iterated<TOuter>> Build(Scope<Iterated<TOuter>> scope, Stream<TOuter> source, Func<nint, uint> round) =>
+        new(scope, new DelayedEntryOperator<TOuter>(source, round)._output, source.Shape);
+
+    public override void Run()
+    {
+        while (_input.TryTake(out var batch))
+        {
+            for (var i = 0; i < batch.Count; i++)
+            {
+                var time = new Iterated<TOuter>(batch.TimeAt(i), _round(batch.RowAddress(i)));
+                if (!_rows.TryGetValue(time, out var builder))
+                    _rows.Add(time, builder = new BatchBuilder<Iterated<TOuter>>(_shape));
+                builder.Rows.AppendRange(batch.Rows, i, 1);
+                builder.Add(time, batch.DiffAt(i));
+                if (builder.Count >= 8192)
+                    _output.Send(builder.Build());
+            }
+
+            batch.Release();
+        }
+
+        foreach (var builder in _rows.Values)
+            _output.Send(builder.Build());
+        _rows.Clear();
+    }
+
+    public override void Dispose()
+    {
+        foreach (var builder in _rows.Values)
+            builder.Dispose();
+    }
+}
+
 /// <summary>
 /// The back edge of a loop: updates at round r come out at round r + 1. It is built before what defines it, so that the loop is a path from a later operator to an earlier one; the round's increase is what keeps the loop's frontier
 /// from supporting itself.

@@ -82,14 +82,32 @@ internal sealed unsafe class WholeThreshold(bool distinct) : IWholeReduction
 }
 
 /// <summary>The values between offset and limit; values come in sort order.</summary>
-internal sealed unsafe class WholeTopK(RowShape stored, RowShape sortKey, long? limit, long offset) : IWholeReduction
+internal sealed unsafe class WholeTopK : IWholeReduction
 {
-    public long RowsNeeded => limit is { } rows && rows < long.MaxValue - offset ? rows + offset : long.MaxValue;
+    private readonly RowShape _stored;
+    private readonly RowShape _sortKey;
+    private readonly long _limit;
+    private readonly long _offset;
+    private readonly RowWriter _rows;
+    private readonly KernelCall? _finish;
+
+    public WholeTopK(WorkerScratch scratch, RowShape stored, RowShape sortKey, RowKernel? finish, RowShape shape, long? limit, long offset)
+    {
+        _stored = stored;
+        _sortKey = sortKey;
+        _limit = limit ?? long.MaxValue;
+        _offset = offset;
+        _rows = new RowWriter(shape);
+        if (finish is not null)
+            _finish = new KernelCall(scratch, finish, 3, [_rows], null);
+    }
+
+    public long RowsNeeded => _limit < long.MaxValue - _offset ? _limit + _offset : long.MaxValue;
 
     public void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors)
     {
-        var skip = offset;
-        var left = limit ?? long.MaxValue;
+        var skip = _offset;
+        var left = _limit;
         for (var i = 0; i < count && left > 0; i++)
         {
             if (diffs[i] < 0)
@@ -100,14 +118,25 @@ internal sealed unsafe class WholeTopK(RowShape stored, RowShape sortKey, long? 
             if (copies <= 0)
                 continue;
             left -= copies;
-            output.Append(SortedRow.RowOf((byte*)values[i], lengths[i], stored, sortKey));
-            outputDiffs.Add(copies);
+            if (_finish is null)
+            {
+                output.Append(SortedRow.RowOf((byte*)values[i], lengths[i], _stored, _sortKey));
+                outputDiffs.Add(copies);
+                continue;
+            }
+
+            _rows.Clear();
+            _finish.Io.Parts[0][0] = (nint)key;
+            _finish.Io.Parts[2][0] = values[i];
+            _finish.Io.Parts[1][0] = SortedRow.RowAddress((byte*)values[i], lengths[i], _stored, _sortKey);
+            _finish.Invoke(1);
+            output.AppendRange(_rows.Peek(), 0, _rows.Count);
+            for (var r = 0; r < _rows.Count; r++)
+                outputDiffs.Add(copies);
         }
     }
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() => _rows.Dispose();
 }
 
 /// <summary>A group kernel, its values finished into rows.</summary>

@@ -323,13 +323,12 @@ public sealed class Mesh : IAsyncDisposable
                         worker.Deliver(progress);
                     break;
                 case FrameKind.Data:
-                    var from = BinaryPrimitives.ReadInt32LittleEndian(body);
-                    var to = BinaryPrimitives.ReadInt32LittleEndian(body[4..]);
-                    workers[to - first].Deliver(new InboxItem.Encoded(
-                        BinaryPrimitives.ReadInt32LittleEndian(body[8..]), BinaryPrimitives.ReadInt32LittleEndian(body[12..]), body[16..].ToArray(), from));
+                    var (to, item) = MeshFrames.ReadData(body, first, workers.Count, mesh._options.WorkersPerProcess * mesh._options.Addresses.Count);
+                    workers[to].Deliver(item);
                     break;
                 case FrameKind.Credit:
-                    workers[BinaryPrimitives.ReadInt32LittleEndian(body) - first].ReturnCredit(BinaryPrimitives.ReadInt64LittleEndian(body[4..]));
+                    var (creditor, bytes) = MeshFrames.ReadCredit(body, first, workers.Count);
+                    workers[creditor].ReturnCredit(bytes);
                     break;
                 case FrameKind.Control:
                     mesh._control.Writer.TryWrite(body.ToArray());

@@ -50,8 +50,11 @@ internal static class MeshFrames
         return frame;
     }
 
+    /// <exception cref="InvalidDataException">The body is of no such frame.</exception>
     public static InboxItem.Progress ReadProgress(ReadOnlySpan<byte> body)
     {
+        if (body.Length < 12 || BinaryPrimitives.ReadInt32LittleEndian(body[8..]) != (body.Length - 12) / ChangeBytes || (body.Length - 12) % ChangeBytes != 0)
+            throw new InvalidDataException($"a progress frame of {body.Length} bytes");
         var dataflow = BinaryPrimitives.ReadInt32LittleEndian(body[4..]);
         var changes = new (int, Stamp, long)[BinaryPrimitives.ReadInt32LittleEndian(body[8..])];
         body = body[12..];
@@ -77,6 +80,32 @@ internal static class MeshFrames
         BinaryPrimitives.WriteInt32LittleEndian(body[12..], place);
         batch.CopyTo(body[16..]);
         return frame;
+    }
+
+    /// <summary>The body of a data frame whose receiver is one of this process's workers.</summary>
+    /// <exception cref="InvalidDataException">It is not.</exception>
+    public static (int To, InboxItem.Encoded Item) ReadData(ReadOnlySpan<byte> body, int firstWorker, int workers, int allWorkers)
+    {
+        if (body.Length < 16)
+            throw new InvalidDataException($"a data frame of {body.Length} bytes");
+        var to = BinaryPrimitives.ReadInt32LittleEndian(body[4..]) - firstWorker;
+        var from = BinaryPrimitives.ReadInt32LittleEndian(body);
+        if ((uint)to >= (uint)workers || (uint)from >= (uint)allWorkers)
+            throw new InvalidDataException($"a data frame from worker {from} for worker {to + (long)firstWorker}");
+        return (to, new InboxItem.Encoded(BinaryPrimitives.ReadInt32LittleEndian(body[8..]), BinaryPrimitives.ReadInt32LittleEndian(body[12..]), body[16..].ToArray(), from));
+    }
+
+    /// <summary>The body of a credit frame for one of this process's workers.</summary>
+    /// <exception cref="InvalidDataException">It is not.</exception>
+    public static (int Worker, long Bytes) ReadCredit(ReadOnlySpan<byte> body, int firstWorker, int workers)
+    {
+        if (body.Length != 12)
+            throw new InvalidDataException($"a credit frame of {body.Length} bytes");
+        var worker = BinaryPrimitives.ReadInt32LittleEndian(body) - firstWorker;
+        var bytes = BinaryPrimitives.ReadInt64LittleEndian(body[4..]);
+        if ((uint)worker >= (uint)workers || bytes < 0)
+            throw new InvalidDataException($"a credit of {bytes} bytes for worker {worker + (long)firstWorker}");
+        return (worker, bytes);
     }
 
     public static byte[] Credit(int worker, long bytes)

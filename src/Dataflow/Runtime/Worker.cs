@@ -16,7 +16,11 @@ namespace Materialize.Dataflow.Runtime;
 public sealed class Worker
 {
     private readonly ConcurrentQueue<InboxItem> _inbox = new();
-    private readonly SemaphoreSlim _wake = new(0, 1);
+    private const int SpinCreditMax = 8;
+    private const int SpinProbeEvery = 16;
+
+    // It does not spin: Park decides about that.
+    private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
     private readonly List<DataflowGraph> _ready = [];
     private readonly List<DataflowGraph> _running = [];
     private readonly Dictionary<int, DataflowGraph> _dataflows = [];
@@ -24,6 +28,8 @@ public sealed class Worker
     private readonly List<IMaintained> _maintained = [];
     private int _nextDataflow;
     private int _parked;
+    private int _spinCredit = SpinCreditMax;
+    private int _parks;
 
     internal Worker(IWorkerLinks links, int index, int peers)
     {
@@ -113,21 +119,37 @@ public sealed class Worker
         if (!_inbox.IsEmpty)
             return;
 
-        // A hand-off costs half a microsecond while spinning and thirty once parked.
-        var start = Stopwatch.GetTimestamp();
-        var spins = default(SpinWait);
-        while (Stopwatch.GetElapsedTime(start).TotalMicroseconds < 30)
-        {
-            if (!_inbox.IsEmpty)
-                return;
-            spins.SpinOnce(sleep1Threshold: -1);
-        }
-
+        // A hand-off costs half a microsecond while spinning and thirty once parked: worth it while workers talk to each other, a waste of
+        // their core while work comes in slower than that. So whether it paid lately decides, and now and then it is tried anew.
+        if ((_spinCredit > 0 || ++_parks % SpinProbeEvery == 0) && SpinUntilDelivery())
+            return;
         Volatile.Write(ref _parked, 1);
         Interlocked.MemoryBarrier(); // announce, then look again: a sender enqueues, then looks for the announcement
         if (_inbox.IsEmpty)
             _wake.Wait(timeout);
         Volatile.Write(ref _parked, 0);
+
+        // What is delivered from here on finds us not parked; what was before is in the inbox.
+        _wake.Reset();
+    }
+
+    private bool SpinUntilDelivery()
+    {
+        var start = Stopwatch.GetTimestamp();
+        var spins = default(SpinWait);
+        while (Stopwatch.GetElapsedTime(start).TotalMicroseconds < 30)
+        {
+            if (!_inbox.IsEmpty)
+            {
+                _spinCredit = SpinCreditMax;
+                return true;
+            }
+
+            spins.SpinOnce(sleep1Threshold: -1);
+        }
+
+        _spinCredit = Math.Max(0, _spinCredit - 1);
+        return false;
     }
 
     /// <summary>The loop of a worker's thread.</summary>
@@ -140,13 +162,35 @@ public sealed class Worker
         }
     }
 
+    /// <summary>Frees all dataflows and what waits for them, once the worker's thread has ended.</summary>
+    internal void DropAll()
+    {
+        foreach (var graph in _dataflows.Values.ToArray())
+            graph.Drop();
+        foreach (var items in _early.Values)
+        {
+            foreach (var item in items)
+                Forget(item);
+        }
+
+        _early.Clear();
+        while (_inbox.TryDequeue(out var item))
+            Forget(item);
+    }
+
+    private static void Forget(InboxItem item)
+    {
+        if (item is InboxItem.Data data)
+            data.Message.Release();
+    }
+
     /// <summary>Adds to the inbox and wakes the worker. Any thread.</summary>
     internal void Deliver(InboxItem item)
     {
         _inbox.Enqueue(item);
         Interlocked.MemoryBarrier();
         if (Volatile.Read(ref _parked) == 1 && Interlocked.Exchange(ref _parked, 0) == 1)
-            _wake.Release();
+            _wake.Set();
     }
 
     internal void BroadcastProgress(int dataflow, (int Place, Stamp Stamp, long Count)[] changes) =>

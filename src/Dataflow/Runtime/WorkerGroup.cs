@@ -60,7 +60,7 @@ public sealed class WorkerGroup : IDisposable
         return any;
     }
 
-    /// <summary>Stops the threads and waits for them. Native memory of dataflows not dropped stays in use.</summary>
+    /// <summary>Stops the threads, waits for them, and drops what dataflows are left. Traces that handles still hold keep their memory.</summary>
     public void Dispose()
     {
         if (_stop.IsCancellationRequested)
@@ -70,6 +70,8 @@ public sealed class WorkerGroup : IDisposable
             worker.Post(static _ => { });
         foreach (var thread in _threads)
             thread.Join();
+        foreach (var worker in _workers)
+            worker.DropAll();
         foreach (var worker in _workers)
             worker.Scratch.Dispose();
         _stop.Dispose();

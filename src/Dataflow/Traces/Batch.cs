@@ -42,6 +42,9 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
 
     public required TTime MaxTime { get; init; }
 
+    /// <summary>The join of all times: none is beyond it in the partial order.</summary>
+    public required TTime TimeBound { get; init; }
+
     public required int* Diffs { get; init; }
 
     public required long* WideDiffs { get; init; }

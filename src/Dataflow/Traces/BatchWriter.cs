@@ -111,17 +111,21 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
 
         for (var next = _directoryNext; next <= 1 << _directoryBits; next++)
             _directory[next] = (uint)Count;
+        TTime bound;
         if (_times == null)
         {
             _minTime = _uniformTime;
             _maxTime = _uniformTime;
+            bound = _uniformTime;
         }
         else
         {
             _minTime = _times[0];
             _maxTime = _times[0];
+            bound = _times[0];
             for (var i = 1; i < Count; i++)
             {
+                bound = TTime.Join(bound, _times[i]);
                 if (_times[i].CompareTo(_minTime) < 0)
                     _minTime = _times[i];
                 else if (_times[i].CompareTo(_maxTime) > 0)
@@ -151,6 +155,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
             UniformTime = _uniformTime,
             MinTime = _minTime,
             MaxTime = _maxTime,
+            TimeBound = bound,
             Diffs = _diffs,
             WideDiffs = _wideDiffs,
             DiffsCapacity = _diffsCapacity,
@@ -187,8 +192,9 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         return SlabPool.Rent(capacity);
     }
 
+    // Small batches are copied to Recent soon or are few.
     private static byte* Trim(byte* column, ref long capacity, long used) =>
-        column == null || SlabPool.CapacityFor(used) == capacity ? column : SlabPool.Resize(column, ref capacity, used, used);
+        column == null || capacity <= 64 << 10 || SlabPool.CapacityFor(used) == capacity ? column : SlabPool.Resize(column, ref capacity, used, used);
 
     private void Forget()
     {

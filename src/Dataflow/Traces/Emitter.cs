@@ -80,6 +80,7 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
         public TTime Time;
     }
 
+    private const int SmallRun = 8;
     private Item* _items;
     private long _itemsCapacity;
     private Item* _spare;
@@ -102,7 +103,8 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
             var end = i + 2;
             while (end < rows && entries[end].Hash == hash)
                 end++;
-            EmitRun(sources, entries + i, end - i, output);
+            if (end - i > SmallRun || !EmitSmallRun(sources, entries + i, end - i, output))
+                EmitRun(sources, entries + i, end - i, output);
             i = end;
         }
 
@@ -196,6 +198,113 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
         var key = TKey.At(source.Keys, source.KeyEnds, keyWidth, row, out var keyLength);
         var value = TValue.At(source.Values, source.ValueEnds, valueWidth, row, out var valueLength);
         Write(entry.Hash, key, keyLength, value, valueLength, time, diff, output);
+    }
+
+    // Two to eight rows, the usual case: ordered by their leading words and where they are. False, and nothing done, when keys of one hash differ.
+    private bool EmitSmallRun(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output)
+    {
+        var words = stackalloc ulong[SmallRun];
+        var refs = stackalloc uint[SmallRun];
+        if (!TKey.IsEmpty && !SameKeys(sources, entries, rows))
+            return false;
+        for (var i = 0; i < rows; i++)
+        {
+            var reference = entries[i].Ref;
+            var value = ValueAt(sources, reference, out var length);
+            var word = TValue.Word(value, length);
+            var j = i;
+            while (j > 0 && (words[j - 1] > word || (words[j - 1] == word && IsAfter(sources, refs[j - 1], value, length))))
+            {
+                words[j] = words[j - 1];
+                refs[j] = refs[j - 1];
+                j--;
+            }
+
+            words[j] = word;
+            refs[j] = reference;
+        }
+
+        for (var i = 0; i < rows;)
+        {
+            var end = i + 1;
+            if (end < rows && words[end] == words[i])
+            {
+                var value = ValueAt(sources, refs[i], out var length);
+                while (end < rows && words[end] == words[i] && !IsAfter(sources, refs[end], value, length))
+                    end++;
+            }
+
+            if (end == i + 1)
+                EmitSingle(sources, new WindowEntry { Hash = entries->Hash, Ref = refs[i] }, output);
+            else
+                EmitEqual(sources, entries->Hash, refs + i, end - i, output);
+            i = end;
+        }
+
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private byte* ValueAt(RowSource<TTime>* sources, uint reference, out int length)
+    {
+        ref var source = ref sources[reference >> 16];
+        return TValue.At(source.Values, source.ValueEnds, valueWidth, source.Position + (int)(reference & 0xFFFF), out length);
+    }
+
+    // Whether the value at a place comes after one whose word is equal.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool IsAfter(RowSource<TTime>* sources, uint reference, byte* value, int length)
+    {
+        if (TValue.IsEmpty || typeof(TValue) == typeof(Bytes8))
+            return false;
+        var other = ValueAt(sources, reference, out var otherLength);
+        return TValue.Compare(other, otherLength, value, length) > 0;
+    }
+
+    private bool SameKeys(RowSource<TTime>* sources, WindowEntry* entries, int rows)
+    {
+        ref var first = ref sources[entries->Ref >> 16];
+        var key = TKey.At(first.Keys, first.KeyEnds, keyWidth, first.Position + (int)(entries->Ref & 0xFFFF), out var keyLength);
+        for (var i = 1; i < rows; i++)
+        {
+            ref var source = ref sources[entries[i].Ref >> 16];
+            var other = TKey.At(source.Keys, source.KeyEnds, keyWidth, source.Position + (int)(entries[i].Ref & 0xFFFF), out var otherLength);
+            if (TKey.Compare(key, keyLength, other, otherLength) != 0)
+                return false;
+        }
+
+        return true;
+    }
+
+    // Updates of one (key, value).
+    private void EmitEqual(RowSource<TTime>* sources, ulong hash, uint* refs, int n, BatchWriter<TTime> output)
+    {
+        _times.Clear();
+        var sum = 0L;
+        var sameTime = true;
+        for (var i = 0; i < n; i++)
+        {
+            ref var source = ref sources[refs[i] >> 16];
+            var row = source.Position + (int)(refs[i] & 0xFFFF);
+            var time = source.TimeAt(row);
+            var diff = source.DiffAt(row);
+            if (!Compact(ref time))
+                continue;
+            sameTime &= _times.Count == 0 || _times[0].Time.Equals(time);
+            sum += diff;
+            _times.Add((time, diff));
+        }
+
+        if (_times.Count == 0 || (sameTime && sum == 0))
+            return;
+        ref var at = ref sources[*refs >> 16];
+        var first = at.Position + (int)(*refs & 0xFFFF);
+        var key = TKey.At(at.Keys, at.KeyEnds, keyWidth, first, out var keyLength);
+        var value = TValue.At(at.Values, at.ValueEnds, valueWidth, first, out var valueLength);
+        if (sameTime)
+            Write(hash, key, keyLength, value, valueLength, _times[0].Time, sum, output);
+        else
+            WriteTimes(hash, key, keyLength, value, valueLength, output);
     }
 
     private void EmitRun(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output)

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
 
@@ -32,10 +33,33 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
     private TTime _limit;
     private TTime _floor;
     private bool _strict;
+    private byte* _after;      // values at or before it are passed over; null: none
+    private int _afterLength;
+
+    /// <summary>
+    /// Brings into the cache what reading keys of <paramref name="probes"/> after <paramref name="row"/> will need of a snapshot: directory entries of keys sixteen rows ahead, rows of those eight ahead.
+    /// </summary>
+    public static void Prefetch(Batch<TTime> probes, int row, Snapshot<TTime> snapshot)
+    {
+        if (!Sse.IsSupported || row + 16 >= probes.Count)
+            return;
+        var far = probes.Hashes[row + 16];
+        var near = probes.Hashes[row + 8];
+        foreach (var batch in snapshot.Batches)
+        {
+            var shift = 63 - batch.DirectoryBits;
+            Sse.Prefetch0(batch.Directory + (far >> 1 >> shift));
+            var at = (int)batch.Directory[near >> 1 >> shift];
+            Sse.Prefetch0(batch.Hashes + at);
+            if (batch.Values.IsFixed)
+                Sse.Prefetch0(batch.Values.Data + ((long)at * batch.Values.Shape.Width));
+        }
+    }
 
     /// <summary>Begins a key with no sources.</summary>
     public void Start()
     {
+        _after = null;
         _runCount = 0;
         _recentCount = 0;
         _hasLimit = false;
@@ -49,6 +73,13 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
         _hasLimit = true;
         _limit = limit;
         _strict = strict;
+    }
+
+    /// <summary>Sources added from now on are read only after a value, which lies still until the next key. Work: O(log) in each batch, not O(values passed over).</summary>
+    public void After(byte* value, int length)
+    {
+        _after = value;
+        _afterLength = length;
     }
 
     /// <summary>Remembers the sources added so far and where they stand.</summary>
@@ -80,6 +111,8 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
         {
             if (!recent.KeyEquals(row, key, keyLength) || (filtered && !Sees(recent.TimeAt(row))))
                 continue;
+            if (_after != null && BytesVariable.Compare(recent.ValueAddress(row), recent.ValueLength(row), _after, _afterLength) <= 0)
+                continue;
             if (_recentCount == _recentRows.Length)
                 Array.Resize(ref _recentRows, _recentCount * 2);
             _recentRows[_recentCount++] = row;
@@ -95,12 +128,14 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
     public void Add(Batch<TTime> batch, ulong hash, byte* key, int keyLength, bool filtered)
     {
         if (batch.Find(hash, key, keyLength, out var from, out var to))
-            Push(new Run { Batch = batch, Position = from, End = to, Filtered = filtered });
+            Add(batch, from, to, filtered);
     }
 
     /// <summary>Adds rows [from, to) of one key.</summary>
     public void Add(Batch<TTime> batch, int from, int to, bool filtered)
     {
+        if (_after != null)
+            from = PastAfter(batch, from, to);
         if (from < to)
             Push(new Run { Batch = batch, Position = from, End = to, Filtered = filtered });
     }
@@ -154,6 +189,20 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
     }
 
     public void Dispose() => _recent = null;
+
+    private int PastAfter(Batch<TTime> batch, int from, int to)
+    {
+        while (from < to)
+        {
+            var middle = from + ((to - from) >> 1);
+            if (BytesVariable.Compare(batch.Values.Address(middle), batch.Values.Length(middle), _after, _afterLength) <= 0)
+                from = middle + 1;
+            else
+                to = middle;
+        }
+
+        return from;
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool Sees(TTime time)

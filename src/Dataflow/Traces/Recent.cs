@@ -29,15 +29,21 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     private int* _heads;    // by low bits of the hash; _next by row; -1 ends a chain
     private int* _next;
     private int _rowsCapacity;
+    private readonly int _rowsExpected;
     private int _references = 1;
 
-    public Recent(RowShape keyShape, RowShape valueShape)
+    /// <param name="rows">How many are expected at least; room grows in powers of two from there.</param>
+    public Recent(RowShape keyShape, RowShape valueShape, int rows = 0)
     {
+        _rowsExpected = rows;
         _keys = RowHash.IsBijective(keyShape) ? null : new RowWriter(keyShape);
         _values = new RowWriter(valueShape);
     }
 
     public int Count { get; private set; }
+
+    /// <summary>The join of all times.</summary>
+    public TTime TimeBound { get; private set; } = TTime.Minimum;
 
     public bool IsFull => Count >= RowsMax || _values.Bytes + (_keys?.Bytes ?? 0) > 16 << 20;
 
@@ -75,6 +81,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
         }
 
         Count += count;
+        TimeBound = TTime.Join(TimeBound, batch.TimeBound);
     }
 
     /// <summary>The newest row below <paramref name="limit"/> in the chain of <paramref name="hash"/> with that hash; -1 if there is none.</summary>
@@ -145,7 +152,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
 
     private void Grow(int rows)
     {
-        var capacity = Math.Max(RowsMin, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows));
+        var capacity = Math.Max(RowsMin, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(rows, _rowsExpected)));
         var slabBytes = SlabPool.CapacityFor((long)capacity * (sizeof(ulong) + sizeof(TTime) + sizeof(long) + (2 * sizeof(int))));
         var columns = SlabPool.Rent(slabBytes);
         var hashes = (ulong*)columns;

@@ -143,7 +143,7 @@ internal sealed class Trace<TTime> : IMaintained where TTime : unmanaged, ITime<
         }
         else
         {
-            _recent ??= new Recent<TTime>(KeyShape, ValueShape);
+            _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax / 2 : 0);
             _recent.Append(delta);
             if (_recent.IsFull)
                 FlushRecent();

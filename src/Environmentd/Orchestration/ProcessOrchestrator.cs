@@ -133,7 +133,8 @@ internal sealed partial class ProcessOrchestrator : IReplicaOrchestrator
                 commands,
                 responses,
                 _owner._time,
-                _owner._loggers.CreateLogger<ProcessOrchestrator>()) { RetryMin = TimeSpan.FromMilliseconds(20) });
+                _owner._loggers.CreateLogger<ProcessOrchestrator>())
+            { RetryMin = TimeSpan.FromMilliseconds(20) });
 
         private async Task RunAsync(int index, CancellationToken cancel)
         {

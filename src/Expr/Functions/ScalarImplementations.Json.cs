@@ -128,8 +128,13 @@ internal static partial class ScalarImplementations
 
     private static Datum ConcatJson(byte[] left, byte[] right)
     {
-        if (new Jsonb(left).Kind == JsonbKind.Object && new Jsonb(right).Kind == JsonbKind.Object)
+        var (a, b) = (new Jsonb(left).Kind, new Jsonb(right).Kind);
+        if (a == JsonbKind.Object && b == JsonbKind.Object)
             return Datum.FromBytes(JsonbBuilder.FromObject([.. Entries(left), .. Entries(right)]));
+
+        // Postgres makes an array of two values; Materialize has no answer.
+        if (a != JsonbKind.Array && b != JsonbKind.Array)
+            return Datum.Null;
         return Datum.FromBytes(JsonbBuilder.FromArray([.. Items(left), .. Items(right)]));
 
         static List<byte[]> Items(byte[] value) => new Jsonb(value).Kind == JsonbKind.Array ? Values(value) : [value];

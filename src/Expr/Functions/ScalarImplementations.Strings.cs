@@ -156,14 +156,24 @@ internal static partial class ScalarImplementations
         return left ? padding + text : text + padding;
     }
 
-    private static string Normalize(string text, string form) => text.Normalize(form.ToUpperInvariant() switch
+    private static readonly bool HasUnicodeTables = "\uFB01".Normalize(NormalizationForm.FormKC) == "fi";
+
+    private static string Normalize(string text, string form)
     {
-        "NFC" => NormalizationForm.FormC,
-        "NFD" => NormalizationForm.FormD,
-        "NFKC" => NormalizationForm.FormKC,
-        "NFKD" => NormalizationForm.FormKD,
-        _ => throw InvalidParameter($"invalid normalization form: {form}"),
-    });
+        var normal = form.ToUpperInvariant() switch
+        {
+            "NFC" => NormalizationForm.FormC,
+            "NFD" => NormalizationForm.FormD,
+            "NFKC" => NormalizationForm.FormKC,
+            "NFKD" => NormalizationForm.FormKD,
+            _ => throw InvalidParameter($"invalid normalization form: {form}"),
+        };
+        if (System.Text.Ascii.IsValid(text))
+            return text;
+
+        // The runtime brings no Unicode tables (InvariantGlobalization: no library to install), and then leaves text as it is.
+        return HasUnicodeTables ? text.Normalize(normal) : throw new EvalException(new EvalError("0A000", "normalize of text beyond ASCII is not supported"));
+    }
 
     private static long Position(string text, string part)
     {

@@ -41,7 +41,7 @@ public static unsafe class AggregateCompiler
         // Results are laid out as a row of their own; generated code then joins them to the keys.
         var results = RowLayout.For([.. output.Skip(keys.Count)]);
         var input = KernelInput.Concatenated(RowLayout.For(keys), results);
-        var join = KernelCompiler.Compile(input, Mfp.Identity(output.Count), RowLayout.For(output));
+        var join = KernelCompiler.Tiered(input, Mfp.Identity(output.Count), [new KernelOutput(RowLayout.For(output), ValueArray.Range(output.Count))]);
         return new AccumulatePlan(
             width,
             (_, rows, diffs, accumulators, count) =>

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Linq.Expressions;
 using Materialize.Core;
 using Materialize.Core.Collections;
@@ -13,12 +12,21 @@ namespace Materialize.Expr.Kernels;
 /// a row on which anything fails is done again by the interpreter, so a kernel always gives the interpreter's answer.
 /// </summary>
 /// <remarks>
-/// Compiled code is cached for the life of the process by the whole shape: layouts, expressions with their constants, outputs.
-/// A first compilation takes some tens of milliseconds, later ones a few.
+/// Kernels are cached by their whole shape: layouts, expressions with their constants, outputs. The cache is bounded; a kernel that
+/// leaves it lives on with those who run it, and its code and constants go when they do. A first compilation takes some tens of
+/// milliseconds, later ones a few: what may be small is better made by <see cref="Tiered"/>.
 /// </remarks>
 public static class KernelCompiler
 {
-    private static readonly ConcurrentDictionary<Shape, Lazy<RowKernel>> Cache = new();
+    /// <summary>Tiered kernels remembered: as many shapes as a large environment's dataflows have.</summary>
+    internal const int TieredMax = 1024;
+
+    /// <summary>Compiled ones remembered for others that compile the same; a tiered kernel keeps its own.</summary>
+    internal const int CompiledMax = 128;
+
+    private static readonly Lock Gate = new();   // over the two maps, for a lookup at a time
+    private static readonly LruMap<Shape, Lazy<RowKernel>> Compiled = new(CompiledMax);
+    private static readonly LruMap<Shape, TieredKernel> Tiers = new(TieredMax);
 
     private sealed record Shape(
         ValueArray<ValueArray<ColumnType>> Parts,
@@ -26,6 +34,16 @@ public static class KernelCompiler
         Mfp Mfp,
         ValueArray<ValueArray<ColumnType>> OutputTypes,
         ValueArray<ValueArray<int>> OutputColumns);
+
+    /// <summary>Kernels in the caches, for tests.</summary>
+    internal static (int Compiled, int Tiered) CachedCount
+    {
+        get
+        {
+            lock (Gate)
+                return (Compiled.Count, Tiers.Count);
+        }
+    }
 
     /// <summary>A kernel with one output, whose columns are the Mfp's.</summary>
     /// <exception cref="EvalException">A temporal predicate of a kind that bounds no times.</exception>
@@ -40,11 +58,45 @@ public static class KernelCompiler
     /// <exception cref="EvalException">A temporal predicate of a kind that bounds no times.</exception>
     public static RowKernel Compile(KernelInput input, Mfp mfp, ValueArray<KernelOutput> outputs)
     {
-        Invariant.Check(input.Columns.Count == mfp.InputArity, "a kernel's input has the columns that its Mfp expects");
         TemporalFilters.Split(mfp);
-        var shape = new Shape(
-            input.Parts.Select(p => p.Columns), input.Columns, mfp, outputs.Select(o => o.Layout.Columns), outputs.Select(o => o.Columns));
-        return Cache.GetOrAdd(shape, _ => new Lazy<RowKernel>(() => Generate(input, mfp, [.. outputs]))).Value;
+        var shape = ShapeOf(input, mfp, outputs);
+        Lazy<RowKernel>? kernel;
+        lock (Gate)
+        {
+            if (!Compiled.TryGet(shape, out kernel))
+                Compiled.Set(shape, kernel = new Lazy<RowKernel>(() => Generate(input, mfp, [.. outputs])));
+        }
+
+        return kernel.Value;
+    }
+
+    /// <summary>
+    /// As <see cref="Compile(KernelInput, Mfp, ValueArray{KernelOutput})"/>, but the first rows are interpreted: nothing is compiled
+    /// unless there is much to do.
+    /// </summary>
+    /// <exception cref="EvalException">A temporal predicate of a kind that bounds no times.</exception>
+    public static RowKernel Tiered(KernelInput input, Mfp mfp, ValueArray<KernelOutput> outputs)
+    {
+        var shape = ShapeOf(input, mfp, outputs);
+        lock (Gate)
+        {
+            if (Tiers.TryGet(shape, out var cached))
+                return cached.Kernel;
+        }
+
+        // Two threads may make one each: both are right, and the later stays.
+        var kernel = new TieredKernel(input, MfpProgram.Prepare(mfp, input.Types), [.. outputs], CompileAndRunOnce);
+        lock (Gate)
+            Tiers.Set(shape, kernel);
+        return kernel.Kernel;
+
+        unsafe RowKernel CompileAndRunOnce()
+        {
+            // Over no rows: machine code is made at the first call, and that must not be a worker's.
+            var compiled = Compile(input, mfp, outputs);
+            compiled(new KernelIo { Parts = new nint*[input.Parts.Count], Outputs = new RowWriter[outputs.Count] });
+            return compiled;
+        }
     }
 
     /// <summary>
@@ -69,6 +121,13 @@ public static class KernelCompiler
             new KernelOutput(valueLayout, [.. Enumerable.Range(key.Count, values.Count)]),
         ]);
         return (kernel, keyLayout, valueLayout);
+    }
+
+    private static Shape ShapeOf(KernelInput input, Mfp mfp, ValueArray<KernelOutput> outputs)
+    {
+        Invariant.Check(input.Columns.Count == mfp.InputArity, "a kernel's input has the columns that its Mfp expects");
+        return new Shape(
+            input.Parts.Select(p => p.Columns), input.Columns, mfp, outputs.Select(o => o.Layout.Columns), outputs.Select(o => o.Columns));
     }
 
     private static RowKernel Generate(KernelInput input, Mfp mfp, KernelOutput[] outputs)
@@ -134,6 +193,9 @@ public static class KernelCompiler
             Expression.Goto(loop),
             Expression.Label(done),
             Expression.Assign(Expression.Field(io, nameof(KernelIo.Emitted)), emitted),
+
+            // The code has the literals' addresses in it: they live as long as it does.
+            Expression.Call(typeof(GC), nameof(GC.KeepAlive), null, Expression.Constant(emitter.Literals, typeof(object))),
         ];
         var block = Expression.Block(typeof(void), [index, count, emitted, selected, .. addresses, .. rows, .. writers, .. emitter.Variables], body);
         return Expression.Lambda<RowKernel>(block, io).Compile();

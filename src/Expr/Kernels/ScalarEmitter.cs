@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Linq.Expressions;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Materialize.Repr;
 
@@ -43,6 +44,9 @@ internal sealed partial class ScalarEmitter
 
     /// <summary>Statements so far; nested blocks swap it.</summary>
     public List<Expression> Body { get; private set; } = [];
+
+    /// <summary>The memory of variable-width literals.</summary>
+    public List<byte[]> Literals { get; } = [];
 
     /// <summary>Whether some subexpression is interpreted, so that scratch memory must be reset for each row.</summary>
     public bool UsesScratch { get; private set; }
@@ -209,7 +213,7 @@ internal sealed partial class ScalarEmitter
         value.Value is ConstantExpression ? value.Value : Stored(value.Value),
         value.Length is null or ConstantExpression ? value.Length : Stored(value.Length));
 
-    private static ScalarValue Literal(Datum value, SqlType type)
+    private ScalarValue Literal(Datum value, SqlType type)
     {
         var isNull = value.IsNull ? Expression.Constant(true) : null;
         var clr = ClrType(type);
@@ -240,12 +244,13 @@ internal sealed partial class ScalarEmitter
         _ => value.AsInt64,
     };
 
-    /// <summary>Memory for a literal: lives as long as the code that refers to it, which is cached for the life of the process.</summary>
-    private static unsafe long Permanent(ReadOnlySpan<byte> bytes)
+    /// <summary>Memory for a literal, at an address that stays: it lives as long as <see cref="Literals"/> is referred to.</summary>
+    private unsafe long Permanent(ReadOnlySpan<byte> bytes)
     {
-        var address = NativeMemory.Alloc((nuint)Math.Max(1, bytes.Length));
-        bytes.CopyTo(new Span<byte>(address, bytes.Length));
-        return (long)address;
+        var memory = GC.AllocateUninitializedArray<byte>(Math.Max(1, bytes.Length), pinned: true);
+        bytes.CopyTo(memory);
+        Literals.Add(memory);
+        return (long)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(memory));
     }
 
     /// <summary>Variables that branches assign to.</summary>
@@ -261,7 +266,8 @@ internal sealed partial class ScalarEmitter
             Body.Add(Expression.Assign(value, source.Value));
             if (length is not null)
                 Body.Add(Expression.Assign(length, source.Length!));
-        });
+        }
+        );
     }
 
     private ScalarValue If(MirScalarExpr.If x)

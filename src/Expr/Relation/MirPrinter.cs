@@ -120,6 +120,8 @@ public static class MirPrinter
                 return options.Redacted ? "error(█)" : $"error(\"{e.Error.Message}\")";
             case MirScalarExpr.CallUnmaterializable u:
                 return SnakeCase(u.Func.ToString()) + "()";
+            case MirScalarExpr.Parameter p:
+                return $"${p.Number}";
             case MirScalarExpr.If i:
                 return $"case when {Scalar(i.Condition, options)} then {Scalar(i.Then, options)} else {Scalar(i.Else, options)} end";
             case MirScalarExpr.Call c when c.Func == ScalarFunctions.And || c.Func == ScalarFunctions.Or:

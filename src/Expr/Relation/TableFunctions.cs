@@ -15,8 +15,16 @@ public static class TableFunctions
 {
     private static readonly Dictionary<char, string> PrivilegeNames = new()
     {
-        ['a'] = "INSERT", ['r'] = "SELECT", ['w'] = "UPDATE", ['d'] = "DELETE", ['U'] = "USAGE", ['C'] = "CREATE",
-        ['R'] = "CREATEROLE", ['B'] = "CREATEDB", ['N'] = "CREATECLUSTER", ['P'] = "CREATENETWORKPOLICY",
+        ['a'] = "INSERT",
+        ['r'] = "SELECT",
+        ['w'] = "UPDATE",
+        ['d'] = "DELETE",
+        ['U'] = "USAGE",
+        ['C'] = "CREATE",
+        ['R'] = "CREATEROLE",
+        ['B'] = "CREATEDB",
+        ['N'] = "CREATECLUSTER",
+        ['P'] = "CREATENETWORKPOLICY",
     };
 
     /// <summary>The rows of <paramref name="func"/> over its arguments, lazily; none if an argument is null.</summary>

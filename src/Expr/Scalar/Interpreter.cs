@@ -58,6 +58,7 @@ public static class Interpreter
                     types[i] = x.Args[i].TypeOf(columns).Type;
                 return new ScalarProgram.CallNode(x.Func, args, types, x.Output);
             default:
+                // A parameter has no value here: whoever evaluates has bound it before.
                 throw new UnreachableException(expr.GetType().Name);
         }
     }

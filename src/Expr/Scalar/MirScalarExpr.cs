@@ -23,6 +23,12 @@ public abstract record MirScalarExpr
     /// <see cref="UnmaterializableFunc.MzNow"/> in temporal filters.</summary>
     public sealed record CallUnmaterializable(UnmaterializableFunc Func) : MirScalarExpr;
 
+    /// <summary>
+    /// <c>$n</c>, from 1: stands in the plan of a prepared read that is made once for all values. It may be null, and nobody looks
+    /// at it before it is replaced by a literal; it never reaches a cluster.
+    /// </summary>
+    public sealed record Parameter(int Number, SqlType Type) : MirScalarExpr;
+
     /// <summary>A function of its arguments. <paramref name="Output"/> is its result's type, which also parametrises casts.</summary>
     public sealed record Call(ScalarFunc Func, ValueArray<MirScalarExpr> Args, SqlType Output) : MirScalarExpr;
 

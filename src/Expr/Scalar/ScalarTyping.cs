@@ -22,6 +22,8 @@ public static class ScalarTyping
                 return x.Type with { IsNullable = false };
             case MirScalarExpr.CallUnmaterializable x:
                 return TypeOf(x.Func);
+            case MirScalarExpr.Parameter x:
+                return x.Type.Nullable();
             case MirScalarExpr.If x:
                 var then = x.Then.TypeOf(columns);
                 return then with { IsNullable = then.IsNullable || x.Else.TypeOf(columns).IsNullable };

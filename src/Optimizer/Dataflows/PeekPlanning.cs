@@ -63,22 +63,44 @@ public static class PeekPlanning
         return FastPath(catalog, plan, columns, finishing, persistFastPathLimit) ?? SlowPath(catalog, plan, columns, objectId, indexId);
     }
 
+    /// <summary>
+    /// Plans a query with open parameters (<see cref="MirScalarExpr.Parameter"/>) for all of their values; null unless it is a read of
+    /// one index, which is where planning costs more than reading.
+    /// </summary>
+    /// <param name="query">Calls no function of session or time.</param>
+    /// <param name="parameters">Types of the parameters, in order.</param>
+    public static OpenPeek? PlanOpen(
+        IDataflowCatalog catalog, MirRelationExpr query, ValueArray<ColumnType> columns, ValueArray<SqlType> parameters)
+    {
+        var plan = Optimizer.Optimize(ViewExpansion.Expand(query, catalog), catalog);
+        if (IndexRead(catalog, plan) is not { } read)
+            return null;
+        var template = new PeekPlan.FastPathIndex(plan, read.Id, read.Access.Index.Id, read.Access.Index.Key, null, read.Access.Mfp, columns);
+        return new OpenPeek(template, read.Columns, read.Access.Keys, parameters);
+    }
+
+    private static (GlobalId Id, AccessPath Access, ValueArray<ColumnType> Columns)? IndexRead(IDataflowCatalog catalog, MirRelationExpr plan)
+    {
+        var (mfp, input) = Mfps.Extract(plan);
+        mfp = mfp.Optimize();
+        if (mfp.IsTemporal() || input is not MirRelationExpr.Get { Id: Id.Global global } get)
+            return null;
+        var indexes = catalog.IndexesOn(global.GlobalId);
+        return indexes.Count == 0 ? null : (global.GlobalId, AccessPath.Choose(indexes, mfp, null), get.Type.Columns);
+    }
+
     private static PeekPlan? FastPath(
         IDataflowCatalog catalog, MirRelationExpr plan, ValueArray<ColumnType> columns, RowSetFinishing finishing, ulong persistFastPathLimit)
     {
         if (plan is MirRelationExpr.Constant constant)
             return new PeekPlan.Constant(plan, constant.Rows, constant.Error, columns);
+        if (IndexRead(catalog, plan) is { } read)
+            return new PeekPlan.FastPathIndex(plan, read.Id, read.Access.Index.Id, read.Access.Index.Key, read.Access.Literals, read.Access.Mfp, columns);
         var (mfp, input) = Mfps.Extract(plan);
         mfp = mfp.Optimize();
         if (mfp.IsTemporal() || input is not MirRelationExpr.Get { Id: Id.Global global })
             return null;
         var id = global.GlobalId;
-        var indexes = catalog.IndexesOn(id);
-        if (indexes.Count > 0)
-        {
-            var access = AccessPath.Choose(indexes, mfp, null);
-            return new PeekPlan.FastPathIndex(plan, id, access.Index.Id, access.Index.Key, access.Literals, access.Mfp, columns);
-        }
 
         // A filter may have to read everything to find the few rows, and an order must see them all; a bare limit stops early.
         var isSmall = finishing.Limit is { } limit && finishing.OrderBy.IsEmpty && mfp.Predicates.IsEmpty

@@ -6,10 +6,13 @@ using Materialize.Repr;
 namespace Materialize.Optimizer;
 
 /// <summary>How an indexed collection is read.</summary>
-/// <param name="Literals">Only these keys; null: all of it.</param>
+/// <param name="Keys">Only these keys: literals, or expressions of parameters; null: all of it.</param>
 /// <param name="Mfp">What is left to apply.</param>
-public sealed record AccessPath(AvailableIndex Index, ValueArray<ValueArray<Datum>>? Literals, Mfp Mfp)
+public sealed record AccessPath(AvailableIndex Index, ValueArray<ValueArray<MirScalarExpr>>? Keys, Mfp Mfp)
 {
+    /// <summary>The keys' values, in a plan without parameters.</summary>
+    public ValueArray<ValueArray<Datum>>? Literals => Keys?.Select(key => key.Select(part => ((MirScalarExpr.Literal)part).Value));
+
     /// <summary>
     /// Prefers an index whose whole key the predicates fix to literals, the widest key first; then the one with the key
     /// <paramref name="wanted"/>; then the first.

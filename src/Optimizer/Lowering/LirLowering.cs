@@ -134,7 +134,7 @@ internal sealed partial class LirLowering
         var columns = access.Mfp.TypeOf(get.Type.Columns);
         return new Lowered(
             new LirRelationExpr.Get(get.Id, access.Index.Key, access.Literals, access.Mfp, columns),
-            access.Mfp.IsIdentity && access.Literals is null ? [access.Index.Key] : []);
+            access.Mfp.IsIdentity && access.Keys is null ? [access.Index.Key] : []);
     }
 
     private void ImportIndex(AvailableIndex index, RelationType type) =>

@@ -12,7 +12,7 @@ internal static class ConstantFolding
 
     /// <summary>Whether the expression can be evaluated at planning, on rows that are known.</summary>
     public static bool CanEvaluate(MirScalarExpr expr) =>
-        !expr.Any(e => e is MirScalarExpr.CallUnmaterializable || (e is MirScalarExpr.Call call && !CanFold(call)));
+        !expr.Any(e => e is MirScalarExpr.CallUnmaterializable or MirScalarExpr.Parameter || (e is MirScalarExpr.Call call && !CanFold(call)));
 
     /// <summary>The value as a literal, or the error as a literal error.</summary>
     public static MirScalarExpr Fold(MirScalarExpr.Call call, ValueArray<ColumnType> columns)

@@ -28,7 +28,7 @@ public sealed class IndexedJoinInputs : LocalRewrite
         if (mfp.IsIdentity || inner is not MirRelationExpr.Get { Id: Id.Global global })
             return false;
         var indexes = context.Indexes.IndexesOn(global.GlobalId);
-        if (indexes.Count == 0 || AccessPath.Choose(indexes, mfp, null).Literals is not null || Inlining.Outputs(mfp) is not { } outputs)
+        if (indexes.Count == 0 || AccessPath.Choose(indexes, mfp, null).Keys is not null || Inlining.Outputs(mfp) is not { } outputs)
             return false;
         var others = Enumerable.Range(0, join.Inputs.Count).Where(i => i != input).ToHashSet();
 

@@ -96,7 +96,21 @@ internal sealed class SqliteDatabase : IDisposable
     }
 
     private SqliteFailure Error(int code, string what) =>
-        new(code & 0xff, $"\"{Path}\": {what}: {raw.sqlite3_errmsg(_db).utf8_to_string()} ({raw.sqlite3_extended_errcode(_db)})");
+        new(code & 0xff, $"\"{Path}\": {what}: {raw.sqlite3_errmsg(_db).utf8_to_string()} ({raw.sqlite3_extended_errcode(_db)}){FullDisk()}");
+
+    /// <summary>SQLite says "disk I/O error" of a full disk when it is its shared memory that does not fit.</summary>
+    private string FullDisk()
+    {
+        const long PageBytes = 64 * 1024;
+        try
+        {
+            return new DriveInfo(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path))!).AvailableFreeSpace < PageBytes ? ": the disk is full" : "";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return "";
+        }
+    }
 
     /// <summary>Prefers the system's library, which is newer than the one the package carries.</summary>
     private static bool LoadNative()

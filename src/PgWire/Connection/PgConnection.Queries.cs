@@ -112,7 +112,7 @@ public sealed partial class PgConnection
             _out.CommandComplete(tag);
     }
 
-    private static string TagOf(ExecuteResponse.Rows rows, long sent) => rows.TagWithoutCount ? rows.Command : $"{rows.Command} {sent}";
+    private static string TagOf(ExecuteResponse.Rows rows, long sent) => $"{rows.Command} {sent}";
 
     private async ValueTask ParseAsync(int length)
     {

@@ -13,12 +13,17 @@ internal sealed class ProtoCodec<T, TMessage>(MessageParser<TMessage> parser, Fu
     // hundred bytes of stack in the generated parser, so this is far from the end of a thread's stack.
     private const int RecursionLimit = 3000;
 
+    private const int ShallowBytes = 200;
+
     public ReadOnlyMemory<byte> Encode(T message) => toWire(message).ToByteArray();
 
     public T Decode(ReadOnlyMemory<byte> body)
     {
         try
         {
+            // A message of so few bytes cannot be nested deeper than the parser's own limit: a level takes two.
+            if (body.Length < ShallowBytes)
+                return fromWire(parser.ParseFrom(body.Span));
             var input = CodedInputStream.CreateWithLimits(new ReadOnlyMemoryStream(body), int.MaxValue, RecursionLimit);
             return fromWire(parser.ParseFrom(input));
         }

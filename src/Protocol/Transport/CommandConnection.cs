@@ -11,6 +11,9 @@ public sealed class CommandConnection<TSend, TReceive>(FrameChannel channel, IMe
     /// <inheritdoc cref="FrameChannel.SendAsync"/>
     public ValueTask SendAsync(TSend message, CancellationToken cancel) => channel.SendAsync(sends.Encode(message), cancel);
 
+    /// <inheritdoc cref="FrameChannel.TrySend"/>
+    public bool TrySend(TSend message) => channel.TrySend(sends.Encode(message));
+
     /// <summary>The next message, or null once the connection is closed. What is no message closes it as malformed.</summary>
     public async ValueTask<TReceive?> ReceiveAsync(CancellationToken cancel)
     {

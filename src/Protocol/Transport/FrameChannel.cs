@@ -94,8 +94,48 @@ public sealed class FrameChannel : IAsyncDisposable
         }
     }
 
+    /// <summary>Queues a frame if there is room at once; false also when the channel is closed. The memory must not change afterwards.</summary>
+    public bool TrySend(ReadOnlyMemory<byte> body)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(body.Length);
+        return _outgoing.Writer.TryWrite(body);
+    }
+
     /// <summary>The next frame's body, or null once the channel is closed. One caller at a time.</summary>
-    public async ValueTask<ReadOnlyMemory<byte>?> ReceiveAsync(CancellationToken cancel)
+    public ValueTask<ReadOnlyMemory<byte>?> ReceiveAsync(CancellationToken cancel) =>
+        TryTakeBuffered() is { } body ? new(body) : ReceiveSlowlyAsync(cancel);
+
+    /// <summary>A small frame that is here already, as most are when many come; null leaves everything to a read that waits.</summary>
+    private byte[]? TryTakeBuffered()
+    {
+        var input = _connection.Input;
+        if (_closed.Task.IsCompleted || !input.TryRead(out var result))
+            return null;
+        var buffer = result.Buffer;
+        Span<byte> header = stackalloc byte[HeaderBytes];
+        while (buffer.Length >= HeaderBytes)
+        {
+            buffer.Slice(0, HeaderBytes).CopyTo(header);
+            var length = BinaryPrimitives.ReadUInt64BigEndian(header);
+            if (length == 0)
+            {
+                buffer = buffer.Slice(HeaderBytes);
+                continue;
+            }
+
+            if (length > SmallFrameBytes || buffer.Length < HeaderBytes + (long)length || (long)length > _options.FrameBytesMax)
+                break;
+            var body = buffer.Slice(HeaderBytes, (long)length).ToArray();
+            input.AdvanceTo(buffer.GetPosition(HeaderBytes + (long)length));
+            return body;
+        }
+
+        // Nothing counts as looked at, so that the waiting read finds it again.
+        input.AdvanceTo(buffer.Start, buffer.Start);
+        return null;
+    }
+
+    private async ValueTask<ReadOnlyMemory<byte>?> ReceiveSlowlyAsync(CancellationToken cancel)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancel);
         try

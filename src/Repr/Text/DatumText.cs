@@ -75,7 +75,7 @@ public static class DatumText
     /// <summary>An identifier cut to 255 bytes of UTF-8, at a character boundary.</summary>
     public static string TruncateName(string text)
     {
-        const int Max = 255;
+        const int Max = 63;
         if (text.Length * 3 <= Max)
             return text;
         var bytes = 0;

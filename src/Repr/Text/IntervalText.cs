@@ -17,13 +17,13 @@ public enum IntervalField
 /// <summary>Intervals in Postgres' own style; ISO 8601 and SQL-standard forms are read too.</summary>
 public static class IntervalText
 {
-    /// <summary><c>1 year 2 mons -3 days +04:05:06.7</c>.</summary>
+    /// <summary><c>1 year 2 months -3 days +04:05:06.7</c>.</summary>
     public static string Format(Interval value)
     {
         var text = new StringBuilder();
         var before = false;
         Unit(value.Months / 12, "year");
-        Unit(value.Months % 12, "mon");
+        Unit(value.Months % 12, "month");
         Unit(value.Days, "day");
         if (value.Micros != 0 || text.Length == 0)
         {
@@ -54,8 +54,9 @@ public static class IntervalText
     }
 
     /// <summary>Reads an interval; a bare number counts <paramref name="bare"/>s.</summary>
+    /// <param name="isMinuteToSecond">Whether <c>1:2</c> is minutes and seconds, not hours and minutes.</param>
     /// <exception cref="TextFormatException">Not an interval, or too large.</exception>
-    public static Interval Parse(string text, IntervalField bare = IntervalField.Second)
+    public static Interval Parse(string text, IntervalField bare = IntervalField.Second, bool isMinuteToSecond = false)
     {
         var sum = new Sum(text);
         var rest = text.AsSpan().Trim();
@@ -64,7 +65,7 @@ public static class IntervalText
         if (rest[0] is 'P' or 'p')
             Iso(rest[1..], ref sum);
         else
-            Verbose(rest, bare, ref sum);
+            Verbose(rest, bare, isMinuteToSecond, ref sum);
         return sum.Total();
     }
 
@@ -87,7 +88,7 @@ public static class IntervalText
         return new Interval(tail == IntervalField.Year ? value.Months - (value.Months % 12) : value.Months, tail is IntervalField.Year or IntervalField.Month ? 0 : value.Days, micros);
     }
 
-    private static void Verbose(ReadOnlySpan<char> rest, IntervalField bare, ref Sum sum)
+    private static void Verbose(ReadOnlySpan<char> rest, IntervalField bare, bool isMinuteToSecond, ref Sum sum)
     {
         if (rest[0] == '@')
             rest = rest[1..].TrimStart();
@@ -118,7 +119,7 @@ public static class IntervalText
             any = true;
             if (number.Contains(':'))
             {
-                Clock(number, sign, bare, ref sum);
+                Clock(number, sign, isMinuteToSecond, ref sum);
                 rest = rest.TrimStart();
                 continue;
             }
@@ -155,13 +156,13 @@ public static class IntervalText
         }
     }
 
-    private static void Clock(ReadOnlySpan<char> text, int sign, IntervalField bare, ref Sum sum)
+    private static void Clock(ReadOnlySpan<char> text, int sign, bool isMinuteToSecond, ref Sum sum)
     {
         Span<Range> ranges = stackalloc Range[4];
         var count = text.Split(ranges, ':');
         if (count > 3)
             throw sum.Bad();
-        if (count == 2 && (bare == IntervalField.Minute || text[ranges[1]].Contains('.')) && text[ranges[1]].Contains('.'))
+        if (count == 2 && (isMinuteToSecond || text[ranges[1]].Contains('.')))
         {
             sum.Add("minute", sign, text[ranges[0]]);
             sum.Add("second", sign, text[ranges[1]]);

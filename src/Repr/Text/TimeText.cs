@@ -284,7 +284,7 @@ public static class TimeText
 
         private void Date(ReadOnlySpan<char> word)
         {
-            // 1999-01-08, 1999/1/8, 1999.01.08, 19990108, 8-Jan-1999, 1999-Jan-08; or a day or year beside a month's name.
+            // 1999-01-08, 1999 01-08, 1999/1/8, 1999.01.08, 19990108, 8-Jan-1999, 1999-Jan-08; or a day or year beside a month's name.
             var separator = word.IndexOfAny('-', '/', '.');
             if (separator < 0)
             {
@@ -318,6 +318,13 @@ public static class TimeText
             {
                 zoneAt = ranges[3].Start.Value - 1;
                 count = 3;
+            }
+
+            // 1999 01-08: Materialize takes the year apart from the rest.
+            if (count == 2 && _year is not null && _month is null && _day is null && word[separator] == '-')
+            {
+                (_month, _day) = (Int(word[ranges[0]]), Int(word[ranges[1]]));
+                return;
             }
 
             if (count != 3 || _year is not null)

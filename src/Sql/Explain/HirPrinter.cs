@@ -97,32 +97,32 @@ public static class HirPrinter
                     : $"{(x.Kind switch { JoinKind.LeftOuter => "LeftOuter", JoinKind.RightOuter => "RightOuter", JoinKind.FullOuter => "FullOuter", _ => "Inner" })}Join {S(x.On)}");
                 break;
             case HirRelationExpr.Reduce x:
-            {
-                var group = x.GroupKey.IsEmpty ? "" : $" group_by=[{Columns(x.GroupKey)}]";
-                var size = x.ExpectedGroupSize is { } n ? string.Create(CultureInfo.InvariantCulture, $" exp_group_size={n}") : "";
-                Line($"Reduce{group} aggregates=[{string.Join(", ", x.Aggregates.Select(a => Aggregate(a, subqueries)))}]{size}");
-                break;
-            }
+                {
+                    var group = x.GroupKey.IsEmpty ? "" : $" group_by=[{Columns(x.GroupKey)}]";
+                    var size = x.ExpectedGroupSize is { } n ? string.Create(CultureInfo.InvariantCulture, $" exp_group_size={n}") : "";
+                    Line($"Reduce{group} aggregates=[{string.Join(", ", x.Aggregates.Select(a => Aggregate(a, subqueries)))}]{size}");
+                    break;
+                }
 
             case HirRelationExpr.Distinct:
                 Line("Distinct");
                 break;
             case HirRelationExpr.TopK x:
-            {
-                var parts = new List<string> { "TopK" };
-                if (!x.GroupKey.IsEmpty)
-                    parts.Add($"group_by=[{Columns(x.GroupKey)}]");
-                if (!x.OrderKey.IsEmpty)
-                    parts.Add($"order_by=[{string.Join(", ", x.OrderKey.Select(Order))}]");
-                if (x.Limit is not null)
-                    parts.Add($"limit={S(x.Limit)}");
-                if (x.Offset > 0)
-                    parts.Add(string.Create(CultureInfo.InvariantCulture, $"offset={x.Offset}"));
-                if (x.ExpectedGroupSize is { } n)
-                    parts.Add(string.Create(CultureInfo.InvariantCulture, $"exp_group_size={n}"));
-                Line(string.Join(' ', parts));
-                break;
-            }
+                {
+                    var parts = new List<string> { "TopK" };
+                    if (!x.GroupKey.IsEmpty)
+                        parts.Add($"group_by=[{Columns(x.GroupKey)}]");
+                    if (!x.OrderKey.IsEmpty)
+                        parts.Add($"order_by=[{string.Join(", ", x.OrderKey.Select(Order))}]");
+                    if (x.Limit is not null)
+                        parts.Add($"limit={S(x.Limit)}");
+                    if (x.Offset > 0)
+                        parts.Add(string.Create(CultureInfo.InvariantCulture, $"offset={x.Offset}"));
+                    if (x.ExpectedGroupSize is { } n)
+                        parts.Add(string.Create(CultureInfo.InvariantCulture, $"exp_group_size={n}"));
+                    Line(string.Join(' ', parts));
+                    break;
+                }
 
             default:
                 Line(e.GetType().Name);

@@ -89,10 +89,10 @@ public sealed partial class HirLowering
             case HirRelationExpr.LetRec x:
                 return ApplyLetRec(x, outer, depth);
             case HirRelationExpr.Project x:
-            {
-                var input = Apply(x.Input, outer, depth);
-                return Project(input, [.. ValueArray.Range(outer.Arity), .. x.Outputs.Select(i => outer.Arity + i)]);
-            }
+                {
+                    var input = Apply(x.Input, outer, depth);
+                    return Project(input, [.. ValueArray.Range(outer.Arity), .. x.Outputs.Select(i => outer.Arity + i)]);
+                }
 
             case HirRelationExpr.Map x:
                 return ApplyMap(Apply(x.Input, outer, depth), x.Scalars, outer, depth);
@@ -109,23 +109,23 @@ public sealed partial class HirLowering
             case HirRelationExpr.TopK x:
                 return ApplyTopK(x, outer, depth);
             case HirRelationExpr.Negate x:
-            {
-                var input = Apply(x.Input, outer, depth);
-                return input with { Expr = new MirRelationExpr.Negate(input.Expr) };
-            }
+                {
+                    var input = Apply(x.Input, outer, depth);
+                    return input with { Expr = new MirRelationExpr.Negate(input.Expr) };
+                }
 
             case HirRelationExpr.Threshold x:
-            {
-                var input = Apply(x.Input, outer, depth);
-                return input with { Expr = new MirRelationExpr.Threshold(input.Expr) };
-            }
+                {
+                    var input = Apply(x.Input, outer, depth);
+                    return input with { Expr = new MirRelationExpr.Threshold(input.Expr) };
+                }
 
             case HirRelationExpr.Union x:
-            {
-                var first = Apply(x.Base, outer, depth);
-                var others = x.Inputs.Select(i => Apply(i, outer, depth).Expr);
-                return new Rel(new MirRelationExpr.Union(first.Expr, others), [.. outer.Rel.Columns, .. x.Type.Columns]);
-            }
+                {
+                    var first = Apply(x.Base, outer, depth);
+                    var others = x.Inputs.Select(i => Apply(i, outer, depth).Expr);
+                    return new Rel(new MirRelationExpr.Union(first.Expr, others), [.. outer.Rel.Columns, .. x.Type.Columns]);
+                }
 
             default:
                 throw new UnreachableException(e.GetType().Name);
@@ -313,9 +313,7 @@ public sealed partial class HirLowering
         HirScalarExpr.If x when place.Subqueries.TryGetValue(x, out var column) => new MirScalarExpr.Column(column),
         HirScalarExpr.If x => new MirScalarExpr.If(Scalar(x.Condition, place), Scalar(x.Then, place), Scalar(x.Else, place)),
         HirScalarExpr.Exists or HirScalarExpr.Select or HirScalarExpr.Windowed => new MirScalarExpr.Column(place.Subqueries[scalar]),
-
-        // Only while a statement is described, and nothing will run: binding has replaced them otherwise.
-        HirScalarExpr.Parameter x => MirScalarExpr.Null(x.ParameterType),
+        HirScalarExpr.Parameter x => new MirScalarExpr.Parameter(x.Number, x.ParameterType),
         _ => throw new UnreachableException(scalar.GetType().Name),
     };
 

@@ -58,6 +58,12 @@ public enum CopyFormat
 public sealed record Params(ValueArray<Datum> Values, ValueArray<SqlType> Types)
 {
     public static readonly Params None = new([], []);
+
+    /// <summary>The types are decided, the values are not: the plan holds for all of them.</summary>
+    public static Params Open(ValueArray<SqlType> types) => new([], types) { AreOpen = true };
+
+    /// <summary>Whether <see cref="Values"/> are still to come.</summary>
+    public bool AreOpen { get; private init; }
 }
 
 /// <summary>What Parse and Describe tell a client.</summary>

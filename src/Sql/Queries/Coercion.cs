@@ -196,7 +196,9 @@ internal static class Coercion
         var text = new HirScalarExpr.Literal(Datum.FromString(value), SqlType.String.Nullable(false));
         if (to.Kind == ScalarKind.String)
             return text;
-        if (to.Kind == ScalarKind.PgLegacyName || to.Kind == ScalarKind.VarChar && to.Modifier is null)
+        if (to.Kind == ScalarKind.PgLegacyName)
+            return new HirScalarExpr.Literal(DatumText.Parse(to, value), to.Nullable(false));
+        if (to.Kind == ScalarKind.VarChar && to.Modifier is null)
             return new HirScalarExpr.Literal(Datum.FromString(value), to.Nullable(false));
 
         // Text into any type that has a text form; only the string types distinguish assignment from explicit casts.

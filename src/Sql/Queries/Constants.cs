@@ -34,7 +34,7 @@ internal static class Constants
         try
         {
             var tail = FieldOf(value.Low);
-            var parsed = IntervalText.Parse(value.Text, tail);
+            var parsed = IntervalText.Parse(value.Text, tail, value is { High: Ast.DateTimeField.Minute, Low: Ast.DateTimeField.Second });
             if (value.High != Ast.DateTimeField.Year || value.Low != Ast.DateTimeField.Second || value.Precision is not null)
                 parsed = IntervalText.Truncate(parsed, tail, value.Precision);
             return new HirScalarExpr.Literal(Datum.FromInterval(parsed), SqlType.Interval.Nullable(false));
@@ -56,6 +56,8 @@ internal static class Constants
             mir = BindNow(mir, time);
         if (IsUnmaterializable(mir))
             throw SqlException.Plan($"{clause} must be constant: cannot call functions of session or time", position);
+        if (HasParameter(mir))
+            throw SqlException.Plan($"{clause} must be constant: the parameter's value is not known", position);
         if (Interpreter.TryEval(mir, [], [], out var value) is { } error)
             throw new SqlException(error.SqlState, error.Message) { Detail = error.Detail, Hint = error.Hint, Position = position };
         return value;
@@ -69,6 +71,8 @@ internal static class Constants
             new MirScalarExpr.Literal(Datum.FromUInt64((ulong)now.ToUnixTimeMilliseconds()), SqlType.MzTimestamp.Nullable(false)),
         _ => expr.MapChildren(c => BindNow(c, now)),
     };
+
+    private static bool HasParameter(MirScalarExpr expr) => expr is MirScalarExpr.Parameter || expr.Children.Any(HasParameter);
 
     private static bool IsUnmaterializable(MirScalarExpr expr) => expr is MirScalarExpr.CallUnmaterializable || expr.Children.Any(IsUnmaterializable);
 }

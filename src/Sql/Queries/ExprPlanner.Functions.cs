@@ -364,8 +364,15 @@ internal sealed partial class QueryPlanner
             throw SqlException.Plan("frame start cannot be UNBOUNDED FOLLOWING", frame.Position());
         if (frame.End is Ast.WindowFrameBound.Preceding { Rows: null })
             throw SqlException.Plan("frame end cannot be UNBOUNDED PRECEDING", frame.Position());
-        if (start.Offset is { } a && end.Offset is { } b && a > b)
-            throw SqlException.Plan("frame starting from a later row cannot end at an earlier one", frame.Position());
+        // Postgres' rule is by the kinds of the ends; a frame such as 1 PRECEDING to 2 PRECEDING is allowed and empty.
+        switch (frame.Start, frame.End)
+        {
+            case (Ast.WindowFrameBound.CurrentRow, Ast.WindowFrameBound.Preceding):
+                throw SqlException.Plan("frame starting from current row cannot have preceding rows", frame.Position());
+            case (Ast.WindowFrameBound.Following, Ast.WindowFrameBound.Preceding or Ast.WindowFrameBound.CurrentRow or null):
+                throw SqlException.Plan("frame starting from following row cannot have preceding rows", frame.Position());
+        }
+
         if (frame.Units == Ast.WindowFrameUnits.Range)
         {
             // The two that need no arithmetic on values: the whole partition, and all up to the current row's peers.

@@ -18,10 +18,10 @@ internal sealed partial class QueryPlanner
             case Ast.Expr.Subquery x:
                 return new HirScalarExpr.Select(OneColumn(PlanSubquery(context, x.Query), x.Position()));
             case Ast.Expr.InSubquery x:
-            {
-                var any = PlanAnyAll(context, x.Input, "=", isAny: true, x.Query, x.Position());
-                return x.Negated ? Typing.Not(any) : any;
-            }
+                {
+                    var any = PlanAnyAll(context, x.Input, "=", isAny: true, x.Query, x.Position());
+                    return x.Negated ? Typing.Not(any) : any;
+                }
 
             case Ast.Expr.QuantifiedSubquery x:
                 return PlanAnyAll(context, x.Left, x.Op.Name, x.Quantifier == Ast.Quantifier.Any, x.Query, x.Position());

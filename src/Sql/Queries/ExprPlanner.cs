@@ -47,28 +47,28 @@ internal sealed partial class QueryPlanner
             case Ast.Expr.Not x:
                 return Typing.Not(PlanAs(context, x.Input, SqlType.Bool, "NOT argument"));
             case Ast.Expr.And:
-            {
-                List<HirScalarExpr> all = [];
-                Flatten(expr, e => e is Ast.Expr.And and ? (and.Left, and.Right) : null, e => all.Add(PlanAs(context, e, SqlType.Bool, "AND argument")));
-                return Typing.Bool(ScalarFunctions.And, [.. all]);
-            }
+                {
+                    List<HirScalarExpr> all = [];
+                    Flatten(expr, e => e is Ast.Expr.And and ? (and.Left, and.Right) : null, e => all.Add(PlanAs(context, e, SqlType.Bool, "AND argument")));
+                    return Typing.Bool(ScalarFunctions.And, [.. all]);
+                }
 
             case Ast.Expr.Or:
-            {
-                List<HirScalarExpr> all = [];
-                Flatten(expr, e => e is Ast.Expr.Or or ? (or.Left, or.Right) : null, e => all.Add(PlanAs(context, e, SqlType.Bool, "OR argument")));
-                return Typing.Bool(ScalarFunctions.Or, [.. all]);
-            }
+                {
+                    List<HirScalarExpr> all = [];
+                    Flatten(expr, e => e is Ast.Expr.Or or ? (or.Left, or.Right) : null, e => all.Add(PlanAs(context, e, SqlType.Bool, "OR argument")));
+                    return Typing.Bool(ScalarFunctions.Or, [.. all]);
+                }
 
             case Ast.Expr.Is x:
                 return PlanIs(context, x);
             case Ast.Expr.IsDistinctFrom x:
-            {
-                // Typed as "=", so that the same operands are accepted.
-                var equal = (HirScalarExpr.Call)PlanOperator(context, "=", [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Position());
-                var same = Typing.Bool(ScalarFunctions.IsNotDistinctFrom, equal.Args.AsSpan());
-                return x.Negated ? same : Typing.Not(same);
-            }
+                {
+                    // Typed as "=", so that the same operands are accepted.
+                    var equal = (HirScalarExpr.Call)PlanOperator(context, "=", [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Position());
+                    var same = Typing.Bool(ScalarFunctions.IsNotDistinctFrom, equal.Args.AsSpan());
+                    return x.Negated ? same : Typing.Not(same);
+                }
 
             case Ast.Expr.InList x:
                 return PlanInList(context, x);
@@ -89,12 +89,12 @@ internal sealed partial class QueryPlanner
             case Ast.Expr.Homogenizing x:
                 return PlanHomogenizing(context, x);
             case Ast.Expr.NullIf x:
-            {
-                var left = PlanExpr(context, x.Left);
-                var equal = PlanOperator(context, "=", [left, PlanExpr(context, x.Right)], x.Position());
-                var value = Coercion.AsAny(_statement, left);
-                return new HirScalarExpr.If(equal, HirScalarExpr.Null(value.Type.Type), value);
-            }
+                {
+                    var left = PlanExpr(context, x.Left);
+                    var equal = PlanOperator(context, "=", [left, PlanExpr(context, x.Right)], x.Position());
+                    var value = Coercion.AsAny(_statement, left);
+                    return new HirScalarExpr.If(equal, HirScalarExpr.Null(value.Type.Type), value);
+                }
 
             case Ast.Expr.Case x:
                 return PlanCase(context, x);

@@ -69,20 +69,20 @@ internal sealed partial class QueryPlanner
             case null:
                 return Joined(left, leftScope, right, rightScope, HirScalarExpr.True, kind, outer);
             case Ast.JoinConstraint.On on:
-            {
-                var both = new Scope([.. leftScope.Items, .. rightScope.Items], outer);
-                var condition = PlanPredicate(NewContext("JOIN clause", both) with { Clause = "ON clause" }, on.Condition);
-                return Joined(left, leftScope, right, rightScope, condition, kind, outer);
-            }
+                {
+                    var both = new Scope([.. leftScope.Items, .. rightScope.Items], outer);
+                    var condition = PlanPredicate(NewContext("JOIN clause", both) with { Clause = "ON clause" }, on.Condition);
+                    return Joined(left, leftScope, right, rightScope, condition, kind, outer);
+                }
 
             case Ast.JoinConstraint.Using @using:
                 return PlanUsing(left, leftScope, right, rightScope, @using.Columns.Select(c => c.Value).ToList(), @using.Alias?.Value, kind, outer, join.Position());
             case Ast.JoinConstraint.Natural:
-            {
-                var names = leftScope.Items.Where(i => i.IsUnqualified).Select(i => i.Column)
-                    .Where(c => rightItems.Any(i => i.IsUnqualified && i.Column == c)).Distinct().ToList();
-                return PlanUsing(left, leftScope, right, rightScope, names, null, kind, outer, join.Position());
-            }
+                {
+                    var names = leftScope.Items.Where(i => i.IsUnqualified).Select(i => i.Column)
+                        .Where(c => rightItems.Any(i => i.IsUnqualified && i.Column == c)).Distinct().ToList();
+                    return PlanUsing(left, leftScope, right, rightScope, names, null, kind, outer, join.Position());
+                }
 
             default:
                 throw new System.Diagnostics.UnreachableException();
@@ -168,28 +168,28 @@ internal sealed partial class QueryPlanner
         switch (factor)
         {
             case Ast.TableFactor.Table x:
-            {
-                var (relation, items) = PlanTableName(x.Name);
-                return (relation, x.Alias is null ? items : Alias(items, x.Alias));
-            }
+                {
+                    var (relation, items) = PlanTableName(x.Name);
+                    return (relation, x.Alias is null ? items : Alias(items, x.Alias));
+                }
 
             case Ast.TableFactor.Derived x:
-            {
-                var planned = PlanQuery(x.Query, x.Lateral ? outer : outer.WithoutLateralSides());
-                var items = planned.Scope.Select(i => new ScopeItem(null, i.Column, i.Type)).ToList();
-                return (planned.ToRelation(), x.Alias is null ? items : Alias(items, x.Alias));
-            }
+                {
+                    var planned = PlanQuery(x.Query, x.Lateral ? outer : outer.WithoutLateralSides());
+                    var items = planned.Scope.Select(i => new ScopeItem(null, i.Column, i.Type)).ToList();
+                    return (planned.ToRelation(), x.Alias is null ? items : Alias(items, x.Alias));
+                }
 
             case Ast.TableFactor.NestedJoin x:
-            {
-                var (relation, scope) = PlanTableWithJoins(x.Join, outer);
-                if (x.Alias is null)
-                    return (relation, scope.Items);
-                var visible = scope.Items.Index().Where(i => i.Item.IsUnqualified).ToList();
-                return (
-                    PlannedQuery.Projected(relation, visible.Select(v => v.Index).ToValueArray()),
-                    Alias(visible.Select(v => v.Item).ToList(), x.Alias));
-            }
+                {
+                    var (relation, scope) = PlanTableWithJoins(x.Join, outer);
+                    if (x.Alias is null)
+                        return (relation, scope.Items);
+                    var visible = scope.Items.Index().Where(i => i.Item.IsUnqualified).ToList();
+                    return (
+                        PlannedQuery.Projected(relation, visible.Select(v => v.Index).ToValueArray()),
+                        Alias(visible.Select(v => v.Item).ToList(), x.Alias));
+                }
 
             case Ast.TableFactor.Function x:
                 return PlanTableFunctions([x.Call], x.WithOrdinality, x.Alias, outer, isRowsFrom: false);
@@ -295,16 +295,16 @@ internal sealed partial class QueryPlanner
             case FunctionTarget.Table table:
                 return CallTable(table, selected, bare, numbered, position);
             case FunctionTarget.Macro { Sql: "unnest($1) WITH ORDINALITY" }:
-            {
-                var unnest = FunctionSelection.Select(
-                    _statement, FunctionTable.Functions("unnest"), selected.Args.Select(Coercible (a) => a).ToList(), isOperator: false, "unnest", position);
-                var inner = CallTable((FunctionTarget.Table)unnest.Signature.Target, unnest, bare, numbered: true, position);
-                var number = Typing.Call(
-                    Casts.Find(SqlType.Int64, SqlType.Int32)!.Func!, SqlType.Int32, new HirScalarExpr.Column(0, 1, SqlType.Int64.Nullable(false)));
-                var relation = new HirRelationExpr.Project(
-                    new HirRelationExpr.Map(inner.Relation, [number]), numbered ? [0, 2, 1] : [0, 2]);
-                return new PlannedTableFunction(relation, ["x", "n"], bare, false);
-            }
+                {
+                    var unnest = FunctionSelection.Select(
+                        _statement, FunctionTable.Functions("unnest"), selected.Args.Select(Coercible (a) => a).ToList(), isOperator: false, "unnest", position);
+                    var inner = CallTable((FunctionTarget.Table)unnest.Signature.Target, unnest, bare, numbered: true, position);
+                    var number = Typing.Call(
+                        Casts.Find(SqlType.Int64, SqlType.Int32)!.Func!, SqlType.Int32, new HirScalarExpr.Column(0, 1, SqlType.Int64.Nullable(false)));
+                    var relation = new HirRelationExpr.Project(
+                        new HirRelationExpr.Map(inner.Relation, [number]), numbered ? [0, 2, 1] : [0, 2]);
+                    return new PlannedTableFunction(relation, ["x", "n"], bare, false);
+                }
 
             case FunctionTarget.Aggregate:
                 throw SqlException.Plan($"aggregate functions are not allowed in FROM clause (function pg_catalog.{bare})", position);

@@ -177,34 +177,34 @@ internal sealed partial class QueryPlanner(StatementContext statement)
         switch (body)
         {
             case Ast.SetExpr.Select x:
-            {
-                var planned = PlanSelect(x, [], outer);
-                return (planned.ToRelation(), planned.Scope);
-            }
+                {
+                    var planned = PlanSelect(x, [], outer);
+                    return (planned.ToRelation(), planned.Scope);
+                }
 
             case Ast.SetExpr.Nested x:
-            {
-                var planned = PlanQuery(x.Query, outer);
-                return (planned.ToRelation(), planned.Scope);
-            }
+                {
+                    var planned = PlanQuery(x.Query, outer);
+                    return (planned.ToRelation(), planned.Scope);
+                }
 
             case Ast.SetExpr.Values x:
                 return PlanValues(x, outer, null);
             case Ast.SetExpr.Table x:
-            {
-                var (relation, items) = PlanTableName(x.Name);
-                return (relation, items);
-            }
+                {
+                    var (relation, items) = PlanTableName(x.Name);
+                    return (relation, items);
+                }
 
             case Ast.SetExpr.SetOperation x:
                 return PlanSetOperation(x, outer);
             case Ast.SetExpr.Show x:
-            {
-                if (_statement.Lifetime is QueryLifetime.View or QueryLifetime.MaterializedView)
-                    throw SqlException.Plan("SHOW commands are not allowed in views", body.Position());
-                var planned = PlanQuery(ShowRewriter.Rewrite(_statement.Catalog, x.Statement), Scope.Empty);
-                return (planned.ToRelation(), planned.Scope);
-            }
+                {
+                    if (_statement.Lifetime is QueryLifetime.View or QueryLifetime.MaterializedView)
+                        throw SqlException.Plan("SHOW commands are not allowed in views", body.Position());
+                    var planned = PlanQuery(ShowRewriter.Rewrite(_statement.Catalog, x.Statement), Scope.Empty);
+                    return (planned.ToRelation(), planned.Scope);
+                }
 
             default:
                 throw new System.Diagnostics.UnreachableException(body.GetType().Name);

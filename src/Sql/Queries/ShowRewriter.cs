@@ -58,12 +58,12 @@ internal static class ShowRewriter
             case Ast.ShowKind.Databases:
                 return "SELECT name, comment FROM mz_internal.mz_show_databases";
             case Ast.ShowKind.Schemas:
-            {
-                var name = x.From?.Item.Value ?? catalog.Session.Database;
-                var database = catalog.ResolveDatabase(name) ?? throw SqlException.Plan($"unknown database '{name}'", x.Position());
-                return $"SELECT name, comment FROM mz_internal.mz_show_schemas WHERE database_id = {Quote(database.Id.Value)}"
-                    + (x.From is null ? " OR database_id IS NULL" : "");
-            }
+                {
+                    var name = x.From?.Item.Value ?? catalog.Session.Database;
+                    var database = catalog.ResolveDatabase(name) ?? throw SqlException.Plan($"unknown database '{name}'", x.Position());
+                    return $"SELECT name, comment FROM mz_internal.mz_show_schemas WHERE database_id = {Quote(database.Id.Value)}"
+                        + (x.From is null ? " OR database_id IS NULL" : "");
+                }
 
             case Ast.ShowKind.Roles:
                 return "SELECT name, comment FROM mz_internal.mz_show_roles";
@@ -82,19 +82,19 @@ internal static class ShowRewriter
             case Ast.ShowKind.Sinks:
                 return Of("mz_show_sinks", "name, type, cluster, comment");
             case Ast.ShowKind.Subsources:
-            {
-                var of = x.On is null ? "" : $" AND d.referenced_object_id = {Quote(ItemOf(catalog, x.On).Id.ToString())}";
-                return "SELECT DISTINCT o.name, o.type FROM mz_catalog.mz_sources AS o JOIN mz_internal.mz_object_dependencies AS d ON d.object_id = o.id "
-                    + $"WHERE o.type IN ('subsource', 'progress') AND o.{InSchema()}{of}";
-            }
+                {
+                    var of = x.On is null ? "" : $" AND d.referenced_object_id = {Quote(ItemOf(catalog, x.On).Id.ToString())}";
+                    return "SELECT DISTINCT o.name, o.type FROM mz_catalog.mz_sources AS o JOIN mz_internal.mz_object_dependencies AS d ON d.object_id = o.id "
+                        + $"WHERE o.type IN ('subsource', 'progress') AND o.{InSchema()}{of}";
+                }
 
             case Ast.ShowKind.Connections:
                 return Of("mz_show_connections", "name, type, comment");
             case Ast.ShowKind.Indexes:
-            {
-                var place = x.On is { } on ? $"on_id = {Quote(ItemOf(catalog, on).Id.ToString())}" : InSchema();
-                return $"SELECT name, \"on\", cluster, key, comment FROM mz_internal.mz_show_indexes WHERE {place}{Cluster(catalog, x.InCluster)}";
-            }
+                {
+                    var place = x.On is { } on ? $"on_id = {Quote(ItemOf(catalog, on).Id.ToString())}" : InSchema();
+                    return $"SELECT name, \"on\", cluster, key, comment FROM mz_internal.mz_show_indexes WHERE {place}{Cluster(catalog, x.InCluster)}";
+                }
 
             case Ast.ShowKind.Objects:
                 return Of("mz_show_all_objects", "name, type, comment");

@@ -54,8 +54,10 @@ internal sealed class StatementContext(ISqlCatalog catalog, QueryLifetime lifeti
     {
         if (Values is not { } values)
             return null;
-        if (number > values.Values.Count)
+        if (number > values.Types.Count)
             throw new SqlException(SqlState.UndefinedParameter, $"there is no parameter ${number}");
+        if (values.AreOpen)
+            return new HirScalarExpr.Parameter(number, values.Types[number - 1]);
         return new HirScalarExpr.Literal(values.Values[number - 1], values.Types[number - 1].Nullable(values.Values[number - 1].IsNull));
     }
 

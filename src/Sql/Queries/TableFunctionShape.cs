@@ -14,26 +14,26 @@ internal static class TableFunctionShape
             case TableFunc.RepeatRow:
                 return ([], []);
             case TableFunc.CsvExtract:
-            {
-                if (selected.Args[0] is not HirScalarExpr.Literal { Value: { IsNull: false, AsInt64: >= 1 and <= 8192 and var count } })
                 {
-                    // The literal is an int4 that was cast.
-                    if (selected.Args[0] is HirScalarExpr.Call { Args: [HirScalarExpr.Literal { Value: { IsNull: false, AsInt64: >= 1 and <= 8192 and var inner } }] })
-                        count = inner;
-                    else
-                        throw SqlException.Plan("csv_extract number of columns must be a positive integer literal", position);
+                    if (selected.Args[0] is not HirScalarExpr.Literal { Value: { IsNull: false, AsInt64: >= 1 and <= 8192 and var count } })
+                    {
+                        // The literal is an int4 that was cast.
+                        if (selected.Args[0] is HirScalarExpr.Call { Args: [HirScalarExpr.Literal { Value: { IsNull: false, AsInt64: >= 1 and <= 8192 and var inner } }] })
+                            count = inner;
+                        else
+                            throw SqlException.Plan("csv_extract number of columns must be a positive integer literal", position);
+                    }
+
+                    var columns = Enumerable.Range(1, (int)count).Select(i => $"column{i}").ToList();
+                    return (columns, columns.Select(_ => SqlType.String.Nullable()).ToValueArray());
                 }
 
-                var columns = Enumerable.Range(1, (int)count).Select(i => $"column{i}").ToList();
-                return (columns, columns.Select(_ => SqlType.String.Nullable()).ToValueArray());
-            }
-
             case TableFunc.RegexpExtract:
-            {
-                if (selected.Args[0] is not HirScalarExpr.Literal { Value: { IsNull: false } pattern })
-                    throw SqlException.Plan("regexp_extract requires a string literal as its first argument", position);
-                return OfRegex(pattern.AsString, position);
-            }
+                {
+                    if (selected.Args[0] is not HirScalarExpr.Literal { Value: { IsNull: false } pattern })
+                        throw SqlException.Plan("regexp_extract requires a string literal as its first argument", position);
+                    return OfRegex(pattern.AsString, position);
+                }
         }
 
         if (selected.Result is { Kind: ScalarKind.Record, CustomId: null } record && table.Columns.Count == record.Fields.Count)

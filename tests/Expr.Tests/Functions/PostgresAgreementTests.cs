@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
 using Materialize.Core.Collections;
 using Materialize.Repr;
 using Xunit;
@@ -27,7 +28,9 @@ public class PostgresAgreementTests
             var call = new MirScalarExpr.Call(ScalarFunctions.ById(parts[0]), args.ToValueArray(), output);
             var error = Interpreter.TryEval(call, [], [], out var value);
             var shown = error?.Message ?? (value.IsNull ? "NULL" : DatumText.Format(output, value));
-            if (shown != parts[2])
+            // Materialize writes months in full (conformance: dates-times.slt).
+            var expected = Regex.Replace(parts[2], @"\bmon(s?)\b", "month$1");
+            if (shown != expected)
                 wrong.Add($"{line}: {shown}");
             count++;
         }

@@ -126,7 +126,7 @@ public sealed partial class SltParser(string text, string engine)
             }
         }
 
-        EndOfOptions:
+    EndOfOptions:
         var sql = Cut(Dashes());
         var output = Cut(isMultiline ? EofLine() : BlankLine());
         if (types.Any(t => !"TIRBO".Contains(t, StringComparison.Ordinal)))

@@ -55,34 +55,34 @@ internal sealed class PlainInterpreter(IReadOnlyDictionary<GlobalId, List<Datum[
             case MirRelationExpr.Project x:
                 return Run(x.Input).Select(r => (x.Outputs.Select(o => r.Row[o]).AsSpan().ToArray(), r.Diff)).ToList();
             case MirRelationExpr.Map x:
-            {
-                var types = x.Input.TypeOf().Columns;
-                return Run(x.Input).Select(r =>
                 {
-                    var row = r.Row.ToList();
-                    var known = types;
-                    foreach (var scalar in x.Scalars)
+                    var types = x.Input.TypeOf().Columns;
+                    return Run(x.Input).Select(r =>
                     {
-                        row.Add(Interpreter.Eval(scalar, known, row.ToArray()));
-                        known = known.Add(scalar.TypeOf(known));
-                    }
+                        var row = r.Row.ToList();
+                        var known = types;
+                        foreach (var scalar in x.Scalars)
+                        {
+                            row.Add(Interpreter.Eval(scalar, known, row.ToArray()));
+                            known = known.Add(scalar.TypeOf(known));
+                        }
 
-                    return (row.ToArray(), r.Diff);
-                }).ToList();
-            }
+                        return (row.ToArray(), r.Diff);
+                    }).ToList();
+                }
 
             case MirRelationExpr.FlatMap x:
-            {
-                var types = x.Input.TypeOf().Columns;
-                return Run(x.Input).SelectMany(r => Table(x, x.Args.Select(a => Interpreter.Eval(a, types, r.Row)), x.Args.Select(a => a.TypeOf(types).Type))
-                    .Select(t => (r.Row.Concat(t).ToArray(), r.Diff))).ToList();
-            }
+                {
+                    var types = x.Input.TypeOf().Columns;
+                    return Run(x.Input).SelectMany(r => Table(x, x.Args.Select(a => Interpreter.Eval(a, types, r.Row)), x.Args.Select(a => a.TypeOf(types).Type))
+                        .Select(t => (r.Row.Concat(t).ToArray(), r.Diff))).ToList();
+                }
 
             case MirRelationExpr.Filter x:
-            {
-                var types = x.Input.TypeOf().Columns;
-                return Run(x.Input).Where(r => x.Predicates.All(p => Interpreter.Eval(p, types, r.Row) is { IsNull: false, AsBool: true })).ToList();
-            }
+                {
+                    var types = x.Input.TypeOf().Columns;
+                    return Run(x.Input).Where(r => x.Predicates.All(p => Interpreter.Eval(p, types, r.Row) is { IsNull: false, AsBool: true })).ToList();
+                }
 
             case MirRelationExpr.Join x:
                 return Join(x);

@@ -23,7 +23,7 @@ public sealed class TypesTests(SharedServer server)
         { "time", "23:59:59.999999", "23:59:59.999999" },
         { "timestamp", "1999-12-31 23:59:59.5", "1999-12-31 23:59:59.5" },
         { "timestamptz", "2000-01-01 00:00:00+02", "1999-12-31 22:00:00+00" },
-        { "interval", "1 year 2 mons 3 days 04:05:06.7", "1 year 2 mons 3 days 04:05:06.7" },
+        { "interval", "1 year 2 months 3 days 04:05:06.7", "1 year 2 months 3 days 04:05:06.7" },
         { "uuid", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11" },
         { "jsonb", """{"b": [1, 2.5, null], "a": "x"}""", """{"a":"x","b":[1,2.5,null]}""" },
     };

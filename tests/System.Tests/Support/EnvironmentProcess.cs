@@ -37,8 +37,11 @@ internal sealed partial class EnvironmentProcess : IAsyncDisposable
     /// <summary>The ids of the running clusterds of user clusters, as environmentd last announced them.</summary>
     public IReadOnlyList<int> Clusterds => [.. _clusterds.Where(c => c.Key.StartsWith('u')).Select(c => c.Value)];
 
+    /// <summary>The program as it was built along with the tests, or the one in the folder that <c>MZ_PROGRAMS</c> names.</summary>
     public static string PathOf(string program) => Path.GetFullPath(
-        typeof(EnvironmentProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == program).Value!);
+        Environment.GetEnvironmentVariable("MZ_PROGRAMS") is { Length: > 0 } folder
+            ? Path.Combine(folder, program)
+            : typeof(EnvironmentProcess).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == program).Value!);
 
     /// <summary>Starts the program and waits until it serves.</summary>
     /// <exception cref="InvalidOperationException">It ended before it served; the message holds its log.</exception>

@@ -55,7 +55,7 @@ internal sealed class Sql(NpgsqlConnection connection) : IAsyncDisposable
     public string? Schema { get; init; }
 
     /// <summary>
-    /// Runs what must fail. After XX000, which planning errors have here, Npgsql gives its connection up: it is opened again.
+    /// Runs what must fail. After states of class XX, which planning errors and lost data have, Npgsql gives its connection up: it is opened again.
     /// </summary>
     public async Task<PostgresException> FailsAsync(string statement)
     {
@@ -63,7 +63,7 @@ internal sealed class Sql(NpgsqlConnection connection) : IAsyncDisposable
         var error = await Assert.ThrowsAsync<PostgresException>(() => command.ExecuteNonQueryAsync());
         if (Connection.FullState.HasFlag(System.Data.ConnectionState.Open))
             return error;
-        Assert.Equal("XX000", error.SqlState);
+        Assert.StartsWith("XX", error.SqlState, StringComparison.Ordinal);
         await Connection.CloseAsync();
         await Connection.OpenAsync();
         if (Schema is not null)

@@ -63,7 +63,7 @@ internal static partial class SignatureTables
         ||(text, anynonarray) text = concat_text_any !
         ||(anynonarray, text) text = concat_any_text !
         ||(bytea, bytea) bytea = concat_bytea !
-        ||(jsonb, jsonb) jsonb = jsonb_concat
+        ||(jsonb, jsonb) jsonb = jsonb_concat ?
         ||(anycompatiblearray, anycompatiblearray) anycompatiblearray = array_cat ~?!
         ||(anycompatiblearray, anycompatible) anycompatiblearray = array_append ~?!
         ||(anycompatible, anycompatiblearray) anycompatiblearray = array_prepend ~?!

@@ -43,15 +43,32 @@ internal static partial class SignatureTables
     /// <summary>How a function that syntax makes is printed between its arguments.</summary>
     public static readonly FrozenDictionary<string, string> Infix = new Dictionary<string, string>
     {
-        ["and"] = "AND", ["or"] = "OR", ["eq"] = "=", ["not_eq"] = "!=", ["lt"] = "<", ["lte"] = "<=", ["gt"] = ">", ["gte"] = ">=",
+        ["and"] = "AND",
+        ["or"] = "OR",
+        ["eq"] = "=",
+        ["not_eq"] = "!=",
+        ["lt"] = "<",
+        ["lte"] = "<=",
+        ["gt"] = ">",
+        ["gte"] = ">=",
     }.ToFrozenDictionary();
 
     /// <summary>Predicates that are each other's negation where neither is null.</summary>
     public static readonly FrozenDictionary<string, string> Negations = new Dictionary<string, string>
     {
-        ["eq"] = "not_eq", ["not_eq"] = "eq", ["lt"] = "gte", ["gte"] = "lt", ["gt"] = "lte", ["lte"] = "gt",
-        ["like"] = "not_like", ["not_like"] = "like", ["ilike"] = "not_ilike", ["not_ilike"] = "ilike",
-        ["regexp_is_match"] = "not_regexp_is_match", ["not_regexp_is_match"] = "regexp_is_match",
-        ["regexp_is_match_ci"] = "not_regexp_is_match_ci", ["not_regexp_is_match_ci"] = "regexp_is_match_ci",
+        ["eq"] = "not_eq",
+        ["not_eq"] = "eq",
+        ["lt"] = "gte",
+        ["gte"] = "lt",
+        ["gt"] = "lte",
+        ["lte"] = "gt",
+        ["like"] = "not_like",
+        ["not_like"] = "like",
+        ["ilike"] = "not_ilike",
+        ["not_ilike"] = "ilike",
+        ["regexp_is_match"] = "not_regexp_is_match",
+        ["not_regexp_is_match"] = "regexp_is_match",
+        ["regexp_is_match_ci"] = "not_regexp_is_match_ci",
+        ["not_regexp_is_match_ci"] = "regexp_is_match_ci",
     }.ToFrozenDictionary();
 }

@@ -1,0 +1,56 @@
+namespace Materialize.SystemTests.Queries;
+
+/// <summary>Details of the reference behaviour that conformance runs found wrong once.</summary>
+public sealed class ReferenceDetailTests(SharedServer server)
+{
+    public static TheoryData<string, string> Answers { get; } = new()
+    {
+        { "SELECT INTERVAL '1-3' YEAR TO MONTH", "1 year 3 months" },
+        { "SELECT INTERVAL '23:10' MINUTE TO SECOND", "00:23:10" },
+        { "SELECT length(repeat('x', 70)::name::text), length('xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'::name::text)", "63|63" },
+        { "SELECT 'abc' LIKE ANY (ARRAY['x', 'a%']), 'abc' NOT LIKE ALL (ARRAY['x', 'a%']), 'ABC' ILIKE SOME (ARRAY['a%'])", "t|f|t" },
+        { "SELECT 'abc' LIKE ANY (SELECT p FROM (VALUES ('x'), ('a%')) v (p))", "t" },
+        { "SELECT '{\"a\":1}'::jsonb || '\"c\"'::jsonb IS NULL", "t" },
+        { "SELECT count(*) OVER (ROWS BETWEEN 1 PRECEDING AND 2 PRECEDING)", "0" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Answers))]
+    public async Task Answers_as_the_reference(string query, string answer)
+    {
+        await using var sql = await server.OpenAsync();
+        Assert.Equal(answer, await sql.OneAsync(query));
+    }
+
+    [Fact]
+    public async Task Rows_have_a_stable_order_though_none_is_asked_for()
+    {
+        await using var sql = await server.OpenAsync();
+        await sql.DoAsync("CREATE TABLE t (a int, b text)", "INSERT INTO t VALUES (5, 'e'), (1, 'zz'), (3, NULL), (4, 'd'), (2, 'b')");
+        Assert.Equal([$"3|{Sql.Null}", "2|b", "4|d", "5|e", "1|zz"], await sql.RowsAsync("SELECT * FROM t"));
+        Assert.Equal(["1", "2", "3"], await sql.RowsAsync("SELECT a FROM t LIMIT 3"));
+    }
+
+    [Fact]
+    public async Task A_search_path_quotes_what_needs_it_and_tells_only_of_schemas_that_exist()
+    {
+        await using var sql = await server.OpenAsync();
+        await sql.DoAsync("CREATE SCHEMA \"x, y\"", "SET search_path = 'ba r', \"x, y\", public");
+        Assert.Equal("\"ba r\", \"x, y\", public", await sql.OneAsync("SHOW search_path"));
+        Assert.Equal("x, y", await sql.OneAsync("SELECT current_schema()"));
+        await sql.DoAsync("CREATE TABLE in_the_odd_schema (a int)");
+        Assert.Equal("x, y", await sql.OneAsync("SELECT s.name FROM mz_tables t JOIN mz_schemas s ON s.id = t.schema_id WHERE t.name = 'in_the_odd_schema'"));
+    }
+
+    [Fact]
+    public async Task Frames_that_end_before_they_begin_are_refused_by_the_kinds_of_their_ends()
+    {
+        await using var sql = await server.OpenAsync();
+        Assert.Equal(
+            "frame starting from current row cannot have preceding rows",
+            (await sql.FailsAsync("SELECT count(*) OVER (ROWS BETWEEN CURRENT ROW AND 1 PRECEDING)")).MessageText);
+        Assert.Equal(
+            "frame starting from following row cannot have preceding rows",
+            (await sql.FailsAsync("SELECT count(*) OVER (ROWS BETWEEN 1 FOLLOWING AND 1 PRECEDING)")).MessageText);
+    }
+}
