@@ -22,7 +22,6 @@ public sealed class LayoutTests
         "SELECT g FROM t EXCEPT ALL SELECT g FROM u",
         "SELECT id FROM t WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.g = t.g AND u.k = t.v)",
         "SELECT id, x FROM t, generate_series(1, v) AS x WHERE id < 10",
-        "WITH MUTUALLY RECURSIVE r (a int4, b int4) AS (SELECT id, v FROM t UNION SELECT r.a, t.v FROM r, t WHERE r.b = t.id) SELECT a, b FROM r",
     ];
 
     [Fact]
