@@ -69,7 +69,7 @@ internal sealed partial class QueryPlanner
         var rounds = Rounds(option);
         if (rounds == 0)
             throw SqlException.Plan("Invalid WITH MUTUALLY RECURSIVE recursion limit. Recursion limit has to be greater than 0.", option.Position());
-        return new RecursionLimit((uint)Math.Min(rounds, uint.MaxValue - 1), option.Name == "RETURN AT RECURSION LIMIT");
+        return new RecursionLimit((uint)Math.Min(rounds, uint.MaxValue - 1), option.Name != "ERROR AT RECURSION LIMIT");
     }
 
     private static ulong Rounds(Ast.SqlOption option)

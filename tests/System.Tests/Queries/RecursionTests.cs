@@ -78,6 +78,7 @@ public sealed class RecursionTests(SharedServer server)
         string Count(string limit) =>
             $"WITH MUTUALLY RECURSIVE ({limit}) c (i int4) AS (SELECT 1 UNION SELECT i + 1 FROM c, bound WHERE i < n) SELECT count(*) AS c FROM c";
         Assert.Equal("2", await sql.OneAsync(Count("RETURN AT RECURSION LIMIT 2")));
+        Assert.Equal("2", await sql.OneAsync(Count("RECURSION LIMIT 2")));
         await sql.DoAsync($"CREATE VIEW counted AS {Count("ERROR AT RECURSION LIMIT 5")}", "CREATE DEFAULT INDEX ON counted");
         Assert.Equal("3", await sql.OneAsync("SELECT * FROM counted"));
         await sql.DoAsync("UPDATE bound SET n = 50");
