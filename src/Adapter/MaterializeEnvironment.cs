@@ -156,6 +156,7 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
     private async Task InstallAsync(CancellationToken cancel)
     {
         var state = _services.Catalog.State;
+        using var keeping = _services.Registry.KeepSinces();
         foreach (var cluster in state.Clusters.Values.OrderBy(c => c.Id.Value, StringComparer.Ordinal))
             _installer.AddCluster(cluster);
         await _installer.AddTablesAsync([.. state.Items.Values.Where(i => i.Definition is ItemDefinition.Table && i.IsStored).OrderBy(i => i.Id)], cancel);

@@ -19,6 +19,7 @@ public sealed class CollectionRegistry
     private readonly Lock _gate = new();
     private readonly Dictionary<GlobalId, Collection> _collections = [];
     private TaskCompletionSource _uppersMoved = NewSignal();
+    private bool _keepsSinces;
 
     /// <summary>A collection's since has moved forward; empty when it was dropped and nobody reads it any more. Any thread.</summary>
     public event Action<GlobalId, Frontier>? SinceAdvanced;
@@ -83,14 +84,7 @@ public sealed class CollectionRegistry
                     continue;
                 c.Upper = upper;
                 signal = _uppersMoved;
-                // A sealed collection stays readable at its last times: an empty upper stops the policy.
-                if (!c.Dropped && c.WindowMs is { } window && upper.Time is { } time && time > window)
-                {
-                    // In whole steps, so that an idle collection does not send a compaction with every tick.
-                    var step = Math.Clamp(window, 1, 1000);
-                    c.Implied = Frontier.Max(c.Implied, Frontier.At((time - window) / step * step));
-                    Recompute(id, c, ref moved);
-                }
+                Follow(id, c, ref moved);
             }
 
             if (signal is not null)
@@ -99,6 +93,17 @@ public sealed class CollectionRegistry
 
         signal?.TrySetResult();
         Announce(moved);
+    }
+
+    /// <summary>
+    /// Until disposed of, sinces do not follow uppers. At start, uppers are known before the dataflows that hold the sinces back are
+    /// there again: a materialized view that lagged behind its inputs when the process ended must find them readable where its shard ends.
+    /// </summary>
+    public IDisposable KeepSinces()
+    {
+        lock (_gate)
+            _keepsSinces = true;
+        return new Keeping(this);
     }
 
     /// <summary>Completes when the collection's upper is beyond <paramref name="time"/>, or false when it is gone.</summary>
@@ -167,6 +172,32 @@ public sealed class CollectionRegistry
         Announce(moved);
     }
 
+    /// <summary>The implied capability follows the upper at the distance of the window.</summary>
+    private void Follow(GlobalId id, Collection c, ref List<(GlobalId, Frontier)>? moved)
+    {
+        // A sealed collection stays readable at its last times: an empty upper stops the policy.
+        if (_keepsSinces || c.Dropped || c.WindowMs is not { } window || c.Upper.Time is not { } time || time <= window)
+            return;
+
+        // In whole steps, so that an idle collection does not send a compaction with every tick.
+        var step = Math.Clamp(window, 1, 1000);
+        c.Implied = Frontier.Max(c.Implied, Frontier.At((time - window) / step * step));
+        Recompute(id, c, ref moved);
+    }
+
+    private void FollowAgain()
+    {
+        List<(GlobalId, Frontier)>? moved = null;
+        lock (_gate)
+        {
+            _keepsSinces = false;
+            foreach (var (id, c) in _collections)
+                Follow(id, c, ref moved);
+        }
+
+        Announce(moved);
+    }
+
     private void Recompute(GlobalId id, Collection c, ref List<(GlobalId, Frontier)>? moved)
     {
         var since = Frontier.Min(c.Implied, c.LeastHold);
@@ -186,6 +217,11 @@ public sealed class CollectionRegistry
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private sealed class Keeping(CollectionRegistry registry) : IDisposable
+    {
+        public void Dispose() => registry.FollowAgain();
+    }
 
     private sealed class Collection
     {
