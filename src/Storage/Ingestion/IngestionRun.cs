@@ -102,7 +102,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
         }
 
         if (_replication is not null)
-            await _replication.DisposeAsync();
+            await CloseAsync(_replication);
         _remap?.Dispose();
         _stop.Dispose();
     }
@@ -225,7 +225,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
             new("proto_version", "1"),
             new("publication_names", PostgresUpstream.Quote(_upstream.Connection.Publication)),
         ];
-        await using var messages = _replication
+        var messages = _replication
             .StartLogicalReplication(slot, cancel, new NpgsqlLogSequenceNumber(from), options)
             .GetAsyncEnumerator(cancel);
         using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(Math.Max(_description.TimestampIntervalMs, 1)), _time);
@@ -259,6 +259,30 @@ internal sealed partial class IngestionRun : IAsyncDisposable
             // The stream cannot be closed while it is being read.
             await _stop.CancelQuietlyAsync();
             await Task.WhenAny(next, Task.Delay(CloseTimeout, _time, CancellationToken.None));
+            if (next.IsCompleted)
+                await CloseAsync(messages);
+        }
+    }
+
+    /// <summary>
+    /// Closes what belongs to the replication connection, but does not wait for ever: the driver reads the stream to its end on closing,
+    /// and when the end was lost with a read that was cancelled, it never comes.
+    /// </summary>
+    private async Task CloseAsync(IAsyncDisposable part)
+    {
+        var closing = CloseQuietlyAsync();
+        await Task.WhenAny(closing, Task.Delay(CloseTimeout, _time, CancellationToken.None));
+
+        async Task CloseQuietlyAsync()
+        {
+            try
+            {
+                await part.DisposeAsync();
+            }
+            catch (Exception e) when (e is not InvariantViolationException)
+            {
+                // The connection is given up anyway.
+            }
         }
     }
 
