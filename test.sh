@@ -21,7 +21,7 @@ for project in tests/*.Tests; do
     fi
     echo "== $name"
     log=$(mktemp)
-    timeout 900 dotnet "$project/bin/Release/net10.0/Materialize.$name.dll" -noColor 2>&1 | tee "$log" | grep -E '\[FAIL\]|^    |Total:' || true
+    timeout 900 dotnet "$project/bin/Release/net10.0/Materialize.$name.dll" -noColor -longRunning 120 2>&1 | tee "$log" | grep -E '\[FAIL\]|^    |Total:' || true
     summary=$(grep -E 'Total: [0-9]+' "$log" | tail -n 1)
     if [[ "$summary" =~ Total:\ ([0-9]+),\ Errors:\ ([0-9]+),\ Failed:\ ([0-9]+),\ Skipped:\ ([0-9]+) ]]; then
         bad=$((BASH_REMATCH[2] + BASH_REMATCH[3]))

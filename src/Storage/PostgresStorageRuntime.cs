@@ -99,7 +99,7 @@ public sealed partial class PostgresStorageRuntime : IStorageRuntime
 
     private async Task DropSlotAsync(IngestionDescription description)
     {
-        var upstream = new PostgresUpstream((SourceConnection.Postgres)description.Connection);
+        var upstream = new PostgresUpstream((SourceConnection.Postgres)description.Connection, _time);
         for (var attempt = 1; attempt <= DropAttempts && !_stop.IsCancellationRequested; attempt++)
         {
             try
@@ -107,7 +107,7 @@ public sealed partial class PostgresStorageRuntime : IStorageRuntime
                 await upstream.DropSlotAsync(_stop.Token);
                 return;
             }
-            catch (Exception e) when (e is Npgsql.NpgsqlException or IOException or System.Net.Sockets.SocketException or TimeoutException or OperationCanceledException)
+            catch (Exception e) when (e is SourceException or Npgsql.NpgsqlException or IOException or System.Net.Sockets.SocketException or TimeoutException or OperationCanceledException)
             {
                 LogSlot(description.Id, upstream.Connection.Slot, PostgresUpstream.Describe(e));
             }

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Npgsql;
+using Npgsql.Replication;
+using Npgsql.Replication.PgOutput;
 
 [assembly: AssemblyFixture(typeof(Materialize.Storage.Tests.PostgresServer))]
 
@@ -108,6 +110,22 @@ public sealed class Upstream(PostgresServer server, string database)
     {
         await using var command = new NpgsqlCommand(sql, open);
         await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>A connection that reads from a slot, answers the server's keepalives, and never ends of its own.</summary>
+    public async Task<IAsyncDisposable> ReadSlotAsync(string slot)
+    {
+        var replication = new LogicalReplicationConnection($"Host=127.0.0.1;Port={server.Port};Username=postgres;Database={database};Pooling=false;Cancellation Timeout=-1");
+        await replication.Open(TestContext.Current.CancellationToken);
+        var messages = replication.StartReplication(new PgOutputReplicationSlot(slot), new PgOutputReplicationOptions("mz", PgOutputProtocolVersion.V1), CancellationToken.None);
+        var reading = Task.Run(async () =>
+        {
+            await foreach (var message in messages)
+                _ = message;
+        });
+        while ((await QueryAsync($"SELECT active::text FROM pg_replication_slots WHERE slot_name = '{slot}'"))[0] != "true")
+            Assert.False(reading.IsCompleted, "it reads");
+        return replication;
     }
 
     /// <summary>The first column of all rows, as text.</summary>

@@ -168,6 +168,37 @@ public sealed class PostgresSourceTests(PostgresServer server)
     }
 
     [Fact]
+    public async Task A_slot_that_a_connection_of_another_life_still_reads_from_is_taken()
+    {
+        var upstream = await server.NewDatabaseAsync();
+        await upstream.RunAsync("CREATE TABLE t (id int); ALTER TABLE t REPLICA IDENTITY FULL; INSERT INTO t VALUES (1)");
+        await using var source = new SourceUnderTest(upstream);
+        var t = await source.AddAsync("t");
+        source.Start();
+        await source.CaughtUpAsync();
+        await source.StopAsync();
+
+        await using (var other = await upstream.ReadSlotAsync(source.Slot))
+        {
+            await upstream.RunAsync("INSERT INTO t VALUES (2)");
+            source.Start();
+            Assert.Equal(["1", "2"], await source.RowsAsync(t, await source.CaughtUpAsync()));
+        }
+
+        await source.StopAsync();
+        await using (var other = await upstream.ReadSlotAsync(source.Slot))
+        {
+            source.Start();
+            source.Drop();
+            while (await source.NextAsync() is not StorageResponse.DroppedId)
+            {
+            }
+        }
+
+        Assert.Equal(["0"], await upstream.QueryAsync($"SELECT count(*)::text FROM pg_replication_slots WHERE slot_name = '{source.Slot}'"));
+    }
+
+    [Fact]
     public async Task Dropping_the_source_drops_its_slot()
     {
         var upstream = await server.NewDatabaseAsync();

@@ -17,6 +17,7 @@ namespace Materialize.Storage.Tests;
 internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) : IAsyncDisposable
 {
     private static readonly GlobalId SourceId = GlobalId.User(1);
+    private static readonly TimeSpan HangAfter = TimeSpan.FromMinutes(3);
     private readonly MemoryBlob _blob = new();
     private readonly MemoryConsensus _consensus = new();
     private readonly CollectionMetadata _remap = new(ShardId.New(), null, RelationDesc.Of(("lsn", SqlType.UInt64.Nullable())));
@@ -28,6 +29,7 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
     private Channel<StorageResponse> _responses = Channel.CreateUnbounded<StorageResponse>();
     private PersistClient? _persist;
     private PostgresStorageRuntime? _runtime;
+    private readonly RecordedLog _log = new();
     private int _seed;
 
     public static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -63,8 +65,8 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
         IBlob blob = faults is null ? _blob : new UnreliableBlob(_blob, faults);
         IConsensus consensus = faults is null ? _consensus : new UnreliableConsensus(_consensus, faults);
         var config = new PersistConfig { AttemptsMax = 3, RetryPause = TimeSpan.FromTicks(1), PartBytesTarget = 64 * 1024, InlineBytesMax = 4096 };
-        _persist = new PersistClient(blob, consensus, new InProcessStatePush(), config, TimeProvider.System, new Random(++_seed), NullLoggerFactory.Instance);
-        _runtime = new PostgresStorageRuntime(_persist, TimeProvider.System, NullLoggerFactory.Instance);
+        _persist = new PersistClient(blob, consensus, new InProcessStatePush(), config, TimeProvider.System, new Random(++_seed), _log);
+        _runtime = new PostgresStorageRuntime(_persist, TimeProvider.System, _log);
         _responses = Channel.CreateUnbounded<StorageResponse>();
         _statistics.Clear();
         _uppers.Clear();
@@ -78,9 +80,9 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
     public async Task StopAsync()
     {
         if (_runtime is not null)
-            await _runtime.DisposeAsync();
+            await EndsAsync(_runtime.DisposeAsync().AsTask(), "the runtime stops");
         if (_persist is not null)
-            await _persist.DisposeAsync();
+            await EndsAsync(_persist.DisposeAsync().AsTask(), "persist stops");
         (_runtime, _persist) = (null, null);
     }
 
@@ -89,7 +91,9 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
     /// <summary>The next thing the runtime says.</summary>
     public async Task<StorageResponse> NextAsync()
     {
-        var response = await _responses.Reader.ReadAsync(Cancel);
+        var reading = _responses.Reader.ReadAsync(Cancel).AsTask();
+        await EndsAsync(reading, "the runtime says something");
+        var response = await reading;
         switch (response)
         {
             case StorageResponse.StatusUpdate x:
@@ -198,6 +202,21 @@ internal sealed class SourceUnderTest(Upstream upstream, Faults? faults = null) 
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
+
+    /// <summary>A guard against waiting for ever: what never comes fails its test, with what is known, long before the run is given up.</summary>
+    private async Task EndsAsync(Task task, string what)
+    {
+        try
+        {
+            await task.WaitAsync(HangAfter, Cancel);
+        }
+        catch (TimeoutException)
+        {
+            var server = await upstream.QueryAsync("SELECT pid, backend_type, state, wait_event, left(query, 80), now() - state_change FROM pg_stat_activity");
+            var slots = await upstream.QueryAsync("SELECT slot_name, active_pid, confirmed_flush_lsn, pg_current_wal_lsn() FROM pg_replication_slots");
+            Assert.Fail($"{what}: not for {HangAfter}.\nslot {_slot}\n{_log}\n{string.Join('\n', server)}\n{string.Join('\n', slots)}");
+        }
+    }
 
     private async Task<List<(byte[] Row, ulong Time, long Diff)>> UpdatesAsync(SourceExport export, ulong asOf)
     {

@@ -11,6 +11,7 @@
 // ones are made. The server is told only of positions that every such export has: it may forget what is before.
 
 using System.Buffers.Binary;
+using System.Net.Sockets;
 using Materialize.Core;
 using Materialize.Persist;
 using Materialize.Persist.State;
@@ -30,6 +31,9 @@ internal sealed partial class IngestionRun : IAsyncDisposable
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ForgetInterval = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a cancelled read of the stream may take to end, and the closing of its connection; then the server is asked to end it.</summary>
+    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(2);
+
     private readonly PersistClient _persist;
     private readonly TimeProvider _time;
     private readonly IngestionDescription _description;
@@ -38,9 +42,6 @@ internal sealed partial class IngestionRun : IAsyncDisposable
     private readonly List<ExportWriter> _exports = [];
     private readonly Dictionary<uint, List<ExportWriter>> _byOid = [];
     private readonly Queue<Binding> _incomplete = [];
-    /// <summary>How long a cancelled read of the stream may take to end; then the connection is closed under it.</summary>
-    private static readonly TimeSpan CloseTimeout = TimeSpan.FromSeconds(5);
-
     private readonly CancellationTokenSource _stop;
     private RemapShard _remap = null!;
     private LogicalReplicationConnection _replication = null!;
@@ -57,7 +58,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
         _time = time;
         _description = description;
         _report = report;
-        _upstream = new PostgresUpstream((SourceConnection.Postgres)description.Connection);
+        _upstream = new PostgresUpstream((SourceConnection.Postgres)description.Connection, time);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
     }
 
@@ -102,7 +103,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
         }
 
         if (_replication is not null)
-            await CloseAsync(_replication);
+            await EndsAsync(Task.Run(async () => await _replication.DisposeAsync()));
         _remap?.Dispose();
         _stop.Dispose();
     }
@@ -136,6 +137,7 @@ internal sealed partial class IngestionRun : IAsyncDisposable
     {
         var joining = _exports.Where(e => e.IsJoining).ToList();
         var oids = joining.Select(e => e.Export.UpstreamOid).ToHashSet();
+        await _upstream.TakeSlotAsync(metadata, cancel);
         var slot = await _upstream.SlotAsync(metadata, cancel);
         if (_remap.Latest is null)
         {
@@ -258,31 +260,37 @@ internal sealed partial class IngestionRun : IAsyncDisposable
         {
             // The stream cannot be closed while it is being read.
             await _stop.CancelQuietlyAsync();
-            await Task.WhenAny(next, Task.Delay(CloseTimeout, _time, CancellationToken.None));
-            if (next.IsCompleted)
-                await CloseAsync(messages);
+            if (await EndsAsync(next))
+                await EndsAsync(messages.DisposeAsync().AsTask());
         }
     }
 
     /// <summary>
-    /// Closes what belongs to the replication connection, but does not wait for ever: the driver reads the stream to its end on closing,
-    /// and when the end was lost with a read that was cancelled, it never comes.
+    /// Waits for a task that ends when the replication connection does, but not for ever: the driver can lose a cancellation that comes
+    /// between two reads, and closing reads the stream to its end. A connection that was merely left alone would answer the server's
+    /// keepalives and hold the slot for as long as the process lives, so the server ends it; the task then ends with an error. If the
+    /// server cannot be reached either, the connection is left to it: the next attempt takes the slot.
     /// </summary>
-    private async Task CloseAsync(IAsyncDisposable part)
+    /// <returns>Whether it has ended.</returns>
+    private async Task<bool> EndsAsync(Task task)
     {
-        var closing = CloseQuietlyAsync();
-        await Task.WhenAny(closing, Task.Delay(CloseTimeout, _time, CancellationToken.None));
-
-        async Task CloseQuietlyAsync()
+        if (await Ended())
+            return true;
+        try
         {
-            try
-            {
-                await part.DisposeAsync();
-            }
-            catch (Exception e) when (e is not InvariantViolationException)
-            {
-                // The connection is given up anyway.
-            }
+            await _upstream.TerminateAsync(_replication.ProcessID, CancellationToken.None);
+        }
+        catch (Exception e) when (e is NpgsqlException or IOException or SocketException or TimeoutException or InvalidOperationException)
+        {
+            // Away, or the connection is closed already.
+        }
+
+        return await Ended();
+
+        async Task<bool> Ended()
+        {
+            await Task.WhenAny(task, Task.Delay(CloseTimeout, _time, CancellationToken.None));
+            return task.IsCompleted;
         }
     }
 

@@ -12,8 +12,11 @@ namespace Materialize.Storage;
 internal sealed record PublishedTable(Relation Relation, char Kind, string? RowFilter);
 
 /// <summary>Connections to one upstream, and what its catalog says.</summary>
-internal sealed class PostgresUpstream(SourceConnection.Postgres connection)
+internal sealed class PostgresUpstream(SourceConnection.Postgres connection, TimeProvider time)
 {
+    private const int TakeAttempts = 100;
+    private static readonly TimeSpan TakePause = TimeSpan.FromMilliseconds(50);
+
     // Text forms must not depend on how the server or role is configured.
     private const string Settings =
         "-c datestyle=ISO,MDY -c intervalstyle=postgres -c extra_float_digits=3 -c bytea_output=hex -c timezone=UTC -c statement_timeout=0 -c search_path=pg_catalog";
@@ -110,9 +113,40 @@ internal sealed class PostgresUpstream(SourceConnection.Postgres connection)
         return await reader.IsDBNullAsync(0, cancel) ? 0 : (ulong)NpgsqlLogSequenceNumber.Parse(reader.GetString(0));
     }
 
-    /// <summary>Drops the slot if it exists. Waits for its user, which may be a connection of ours that the server has yet to notice is gone.</summary>
+    /// <summary>
+    /// Ends whoever reads from the slot, so that it can be read from here: a connection of a process that is gone, which the server has yet
+    /// to notice, or one of ours that did not let itself be closed. There is one ingestion of a source at a time, and it is the newest.
+    /// </summary>
+    public async Task TakeSlotAsync(NpgsqlConnection open, CancellationToken cancel)
+    {
+        await using var command = new NpgsqlCommand(
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL", open)
+        {
+            Parameters = { new NpgsqlParameter { Value = Connection.Slot } },
+        };
+
+        // The answer comes before the end. A process that hears the signal ends within moments, one that is writing to a dead peer later.
+        for (var attempt = 0; await command.ExecuteScalarAsync(cancel) is not null; attempt++)
+        {
+            if (attempt == TakeAttempts)
+                throw new SourceException($"replication slot \"{Connection.Slot}\" is in use by a connection that does not end");
+            await Task.Delay(TakePause, time, cancel);
+        }
+    }
+
+    /// <summary>Ends a connection of ours from the server's side.</summary>
+    public async Task TerminateAsync(int process, CancellationToken cancel)
+    {
+        await using var open = await OpenAsync(cancel);
+        await using var command = new NpgsqlCommand("SELECT pg_terminate_backend($1)", open) { Parameters = { new NpgsqlParameter { Value = process } } };
+        await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    /// <summary>Drops the slot if it exists, and ends its user, if it has one.</summary>
     public async Task DropSlotAsync(CancellationToken cancel)
     {
+        await using (var open = await OpenAsync(cancel))
+            await TakeSlotAsync(open, cancel);
         await using var replication = await OpenReplicationAsync(cancel);
         try
         {
