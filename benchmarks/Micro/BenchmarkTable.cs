@@ -18,17 +18,18 @@ internal sealed record TableLine(string Run, List<Report> Reports)
 /// <summary>Writes figures into a text file, between two marks.</summary>
 internal static class BenchmarkTable
 {
-    private const string Begin = "<!-- figures: begin -->";
-    private const string End = "<!-- figures: end -->";
+    public static void Write(string path, List<TableLine> lines) => Replace(path, "figures", [Render(lines).TrimEnd()]);
 
-    public static void Write(string path, List<TableLine> lines)
+    /// <summary>Puts <paramref name="lines"/> between the marks of that name.</summary>
+    public static void Replace(string path, string mark, IEnumerable<string> lines)
     {
+        var (first, last) = ($"<!-- {mark}: begin -->", $"<!-- {mark}: end -->");
         var text = File.ReadAllText(path);
-        var begin = text.IndexOf(Begin, StringComparison.Ordinal);
-        var end = text.IndexOf(End, StringComparison.Ordinal);
+        var begin = text.IndexOf(first, StringComparison.Ordinal);
+        var end = text.IndexOf(last, StringComparison.Ordinal);
         if (begin < 0 || end < begin)
-            throw new InvalidDataException($"{path} has no marks {Begin} … {End}");
-        File.WriteAllText(path, text[..(begin + Begin.Length)] + "\n" + Render(lines) + text[end..]);
+            throw new InvalidDataException($"{path} has no marks {first} … {last}");
+        File.WriteAllText(path, text[..(begin + first.Length)] + "\n" + string.Join('\n', lines) + "\n" + text[end..]);
     }
 
     private static string Render(List<TableLine> lines)

@@ -27,6 +27,19 @@ internal static unsafe class ColumnKernels
         io.Emitted = count;
     };
 
+    /// <summary>The first column.</summary>
+    public static void First(KernelIo io)
+    {
+        var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            keys[i] = *(ulong*)io.Parts[0][i];
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    }
+
     /// <summary>For a top-k. Key: the first column; order: the second; nothing else.</summary>
     public static RowKernel SplitSorted(bool descending) => io =>
     {

@@ -1,9 +1,18 @@
 using System.Diagnostics;
 using System.Text.Json;
 using Materialize.Micro;
+using Materialize.Micro.Kernels;
 
 // Engine workloads (see README.md): `Micro count 10000000 1000000 1000 200`; `Micro all` runs every size, `Micro main` (or nothing) those at B = 1000, `Micro small` little ones.
 // `passes=3` repeats each in its process (default 1); `table=FILE` writes the medians as a table into that file, between its marks.
+// `kernels` runs what BenchmarkDotNet measures, `kernels small` each once; also with `table=FILE`, and else with arguments of BenchmarkDotNet's (`kernels --filter *Exchange*`).
+if (args is ["kernels", .. var rest])
+{
+    var file = rest.FirstOrDefault(a => a.StartsWith("table=", StringComparison.Ordinal))?["table=".Length..];
+    KernelBenchmarks.Run([.. rest.Where(a => a != "small" && !a.StartsWith("table=", StringComparison.Ordinal))], small: rest.Contains("small"), file);
+    return 0;
+}
+
 var passes = 1;
 string? table = null;
 string? reportTo = null;
