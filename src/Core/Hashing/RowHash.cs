@@ -52,6 +52,28 @@ public static unsafe class RowHash
             return IsBijective(shape) ? Mix(Load(p, key.Length)) : Wide(p, key.Length);
     }
 
+    /// <summary>The hashes of keys [<paramref name="first"/>, <paramref name="first"/> + <paramref name="count"/>).</summary>
+    public static void HashAll(in RowColumn keys, int first, int count, ulong* hashes)
+    {
+        if (keys.Shape.Width == 8)
+        {
+            // The usual ones.
+            var key = (ulong*)keys.Data + first;
+            for (var j = 0; j < count; j++)
+                hashes[j] = Mix(key[j]);
+        }
+        else if (IsBijective(keys.Shape))
+        {
+            for (var j = 0; j < count; j++)
+                hashes[j] = Mix(Load(keys.Address(first + j), keys.Shape.Width));
+        }
+        else
+        {
+            for (var j = 0; j < count; j++)
+                hashes[j] = Wide(keys.Address(first + j), keys.Length(first + j));
+        }
+    }
+
     /// <summary>Up to 8 bytes as a little-endian number, missing bytes zero.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Load(byte* p, int bytes) => bytes switch

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
 
 namespace Materialize.Core.Rows;
@@ -134,6 +135,47 @@ public sealed unsafe class RowWriter : IDisposable
             _ends[Count + i] = (uint)(source.Ends[from + i] + shift);
         _used += total;
         Count += count;
+    }
+
+    /// <summary>Appends copies of rows <paramref name="from"/> + rows[j], for j below <paramref name="count"/>, of <paramref name="source"/>, of the same shape.</summary>
+    public void AppendSelected(in RowColumn source, int from, int* rows, int count)
+    {
+        switch (Shape.Width)
+        {
+            case 0:
+                Count += count;
+                break;
+            case 8:
+                {
+                    var to = (ulong*)AppendFixed(count);
+                    var row = (ulong*)source.Data + from;
+                    for (var j = 0; j < count; j++)
+                        to[j] = row[rows[j]];
+                    break;
+                }
+
+            case 16:
+                {
+                    var to = (UInt128*)AppendFixed(count);
+                    var row = (UInt128*)source.Data + from;
+                    for (var j = 0; j < count; j++)
+                        to[j] = row[rows[j]];
+                    break;
+                }
+
+            case > 0 and var width:
+                {
+                    var to = AppendFixed(count);
+                    for (var j = 0; j < count; j++, to += width)
+                        Unsafe.CopyBlockUnaligned(to, source.Data + ((long)(from + rows[j]) * width), (uint)width);
+                    break;
+                }
+
+            default:
+                for (var j = 0; j < count; j++)
+                    Append(source.Address(from + rows[j]), source.Length(from + rows[j]));
+                break;
+        }
     }
 
     /// <summary>Appends <paramref name="count"/> rows of a fixed shape to be filled in by the caller; returns the address of the first.</summary>

@@ -18,7 +18,6 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _output;
     private readonly OutputPort<UpdateBatch<TTime>> _errors;
-    private readonly RowShape _keyShape;
     private readonly bool _keysStored;
     private readonly BatchBuilder<TTime>[] _builders;
     private readonly BatchBuilder<TTime> _errorRows;
@@ -34,7 +33,6 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _input = this.NewInput(source);
         _output = new OutputPort<UpdateBatch<TTime>>(this);
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
-        _keyShape = keyShape;
         _keysStored = !RowHash.IsBijective(keyShape);
         var peers = Graph.Worker.Peers;
         var stored = sortKeyShape is { } sort ? SortedRow.Shape(sort, valueShape) : valueShape;
@@ -124,7 +122,7 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
     private void FinishDirect(UpdateBatch<TTime> batch, int from, int keysBefore, int count)
     {
         var builder = _builders[0];
-        HashKeys(keysBefore, count, builder.AddHashes(count));
+        RowHash.HashAll(_keys.Peek(), keysBefore, count, builder.AddHashes(count));
         if (_call is null)
             builder.AddRange(batch, from, count);
         else
@@ -144,24 +142,14 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         }
 
         var hashes = stackalloc ulong[KernelIo.Capacity];
-        HashKeys(0, count, hashes);
-        for (var j = 0; j < count; j++)
+        RowHash.HashAll(_keys.Peek(), 0, count, hashes);
+        var order = stackalloc int[KernelIo.Capacity];
+        var ends = stackalloc int[_builders.Length];
+        OwnerPartition.Sort(hashes, count, _builders.Length, order, ends);
+        for (int worker = 0, start = 0; worker < _builders.Length; start = ends[worker++])
         {
-            var worker = RowHash.Owner(hashes[j], _builders.Length);
-            var builder = _builders[worker];
-            if (_keysStored)
-                builder.Keys!.Append(_keys.AddressOf(j), _keys.LengthOf(j));
-            if (_sortKeys is not null)
-                SortedRow.Append(builder.Rows, _sortKeys[j], _values[j]);
-            else if (_call is not null)
-                builder.Rows.Append(_values.AddressOf(j), _values.LengthOf(j));
-            else
-                builder.Rows.AppendFixed(1);
-            builder.AddHash(hashes[j]);
-            var i = from + (_call is null ? j : _call.Io.Selected[j]);
-            builder.Add(batch.TimeAt(i), batch.DiffAt(i));
-            if (builder.Count >= FlushRows)
-                _output.SendTo(worker, builder.Build());
+            if (ends[worker] > start)
+                RouteTo(worker, batch, from, hashes, order + start, ends[worker] - start);
         }
 
         _keys.Clear();
@@ -169,11 +157,45 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _sortKeys?.Clear();
     }
 
+    /// <param name="rows">Numbers of rows in what the kernel wrote; overwritten.</param>
+    private void RouteTo(int worker, UpdateBatch<TTime> batch, int from, ulong* hashes, int* rows, int count)
+    {
+        var builder = _builders[worker];
+        if (_keysStored)
+            builder.Keys!.AppendSelected(_keys.Peek(), 0, rows, count);
+        if (_sortKeys is not null)
+        {
+            for (var j = 0; j < count; j++)
+                SortedRow.Append(builder.Rows, _sortKeys[rows[j]], _values[rows[j]]);
+        }
+        else if (_call is not null)
+        {
+            builder.Rows.AppendSelected(_values.Peek(), 0, rows, count);
+        }
+        else
+        {
+            builder.Rows.AppendFixed(count); // of no bytes
+        }
+
+        var to = builder.AddHashes(count);
+        for (var j = 0; j < count; j++)
+            to[j] = hashes[rows[j]];
+        if (_call is not null)
+        {
+            for (var j = 0; j < count; j++)
+                rows[j] = _call.Io.Selected[rows[j]];
+        }
+
+        builder.AddSelected(batch, from, rows, count);
+        if (builder.Count >= FlushRows)
+            _output.SendTo(worker, builder.Build());
+    }
+
     // One worker, rows with sort keys.
     private void AppendSorted(UpdateBatch<TTime> batch, int from, int count)
     {
         var builder = _builders[0];
-        HashKeys(0, count, builder.AddHashes(count));
+        RowHash.HashAll(_keys.Peek(), 0, count, builder.AddHashes(count));
         if (_keysStored)
             builder.Keys!.AppendRange(_keys.Peek(), 0, count);
         SortedRow.AppendAll(builder.Rows, _sortKeys!.Peek(), _values.Peek(), count);
@@ -183,27 +205,6 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _sortKeys.Clear();
         if (builder.Count >= FlushRows)
             _output.Send(builder.Build());
-    }
-
-    private void HashKeys(int first, int count, ulong* hashes)
-    {
-        if (_keysStored)
-        {
-            for (var j = 0; j < count; j++)
-                hashes[j] = RowHash.Wide(_keys.AddressOf(first + j), _keys.LengthOf(first + j));
-        }
-        else if (_keyShape.Width == 8)
-        {
-            // Keys of scratch begin at 0; those of 8 bytes are the usual ones.
-            var keys = (ulong*)_keys.Data + first;
-            for (var j = 0; j < count; j++)
-                hashes[j] = RowHash.Mix(keys[j]);
-        }
-        else
-        {
-            for (var j = 0; j < count; j++)
-                hashes[j] = RowHash.Mix(RowHash.Load(_keys.AddressOf(first + j), _keyShape.Width));
-        }
     }
 }
 

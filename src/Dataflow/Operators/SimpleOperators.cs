@@ -134,13 +134,13 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
 {
     private const int ToEvery = -1;
     private const int ByHashOf = -2;
+    private const int FlushRows = 8192;
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _output;
     private readonly int _target;
     private readonly BatchBuilder<TTime>[] _builders;
     private readonly RowWriter? _keys;
     private readonly RowWriter? _errors;
-    private readonly RowShape _keyShape;
     private readonly KernelCall? _call;
 
     private ExchangeOperator(Stream<TTime> source, int target, RowKernel? key, RowShape keyShape)
@@ -149,7 +149,6 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
         _input = this.NewInput(source);
         _output = new OutputPort<UpdateBatch<TTime>>(this);
         _target = target;
-        _keyShape = key is null ? source.Shape : keyShape;
         _builders = new BatchBuilder<TTime>[target == ByHashOf ? Graph.Worker.Peers : 0];
         for (var w = 0; w < _builders.Length; w++)
             _builders[w] = new BatchBuilder<TTime>(source.Shape);
@@ -210,6 +209,9 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
 
     private void Route(UpdateBatch<TTime> batch)
     {
+        var hashes = stackalloc ulong[KernelIo.Capacity];
+        var order = stackalloc int[KernelIo.Capacity];
+        var ends = stackalloc int[_builders.Length];
         for (var from = 0; from < batch.Count; from += KernelIo.Capacity)
         {
             var count = Math.Min(KernelIo.Capacity, batch.Count - from);
@@ -220,14 +222,18 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
                 Core.Invariant.Check(_call.Io.Emitted == count, "an exchange key is defined for each row");
             }
 
-            for (var i = 0; i < count; i++)
+            if (_keys is null)
+                RowHash.HashAll(batch.Rows, from, count, hashes);
+            else
+                RowHash.HashAll(_keys.Peek(), 0, count, hashes);
+            OwnerPartition.Sort(hashes, count, _builders.Length, order, ends);
+            for (int worker = 0, start = 0; worker < _builders.Length; start = ends[worker++])
             {
-                var hash = RowHash.Hash(_keyShape, _keys is null ? batch.Rows[from + i] : _keys[i]);
-                var worker = RowHash.Owner(hash, _builders.Length);
-                _builders[worker].Rows.Append(batch.Rows.Address(from + i), batch.Rows.Length(from + i));
-                _builders[worker].Add(batch.TimeAt(from + i), batch.DiffAt(from + i));
-                if (_builders[worker].Count >= 8192)
-                    _output.SendTo(worker, _builders[worker].Build());
+                var builder = _builders[worker];
+                builder.Rows.AppendSelected(batch.Rows, from, order + start, ends[worker] - start);
+                builder.AddSelected(batch, from, order + start, ends[worker] - start);
+                if (builder.Count >= FlushRows)
+                    _output.SendTo(worker, builder.Build());
             }
 
             _keys?.Clear();
