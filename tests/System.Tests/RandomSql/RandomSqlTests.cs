@@ -1,0 +1,48 @@
+using System.Globalization;
+using System.Text;
+
+namespace Materialize.SystemTests.RandomSql;
+
+/// <summary>
+/// Random SQL over random small tables, answered as PostgreSQL 15 answers it: asked once, kept as a materialized view, and kept as an
+/// index, while rows come, change and go. A failure prints its seed, the statements and the query, made as small as it still fails;
+/// SEEDS=n runs n seeds, FIRST_SEED=s begins at s, and ALL=1 goes on after a failure.
+/// </summary>
+public sealed class RandomSqlTests(SharedServer server)
+{
+    private const int SeedsUsually = 8;
+
+    [Fact]
+    public async Task Random_queries_answer_as_postgres_does_asked_and_maintained()
+    {
+        await using var upstream = await PostgresUpstream.StartAsync();
+        await using (var sql = await upstream.OpenAsync())
+            await sql.DoAsync("CREATE DATABASE oracle TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'");
+        await using var postgres = new Side(async () => (await upstream.OpenAsync("oracle")).Connection);
+        await using var materialize = new Side(() => server.Environment.ConnectAsync());
+        var failures = new StringBuilder();
+        var (compared, skipped, failed) = (0, 0, 0);
+        var (first, seeds) = (Number("FIRST_SEED", 0), Number("SEEDS", SeedsUsually));
+        for (var seed = first; seed < first + seeds; seed++)
+        {
+            var trial = new Trial(seed, postgres, materialize);
+            if (await trial.RunAsync() is { } difference)
+            {
+                failures.Append(CultureInfo.InvariantCulture, $"\nseed {seed}: {difference}");
+                failed++;
+                if (Number("ALL", 0) == 0)
+                    break;
+                await Console.Error.WriteLineAsync($"\nseed {seed}: {difference}");
+            }
+
+            compared += trial.Compared;
+            skipped += trial.Skipped;
+        }
+
+        Assert.True(failed == 0, failures.ToString());
+        Assert.True(skipped * 10 <= compared, $"PostgreSQL answered too little: {skipped} queries against {compared}");
+    }
+
+    private static int Number(string variable, int otherwise) =>
+        Environment.GetEnvironmentVariable(variable) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : otherwise;
+}
