@@ -104,11 +104,12 @@ internal sealed class Kinds
         };
     }
 
-    /// <summary>The text of a value as both systems agree on it: without a numeric's trailing zeros, a float's sign of zero, a JSON's blanks.</summary>
+    /// <summary>The text of a value as both systems agree on it: without a numeric's trailing zeros, a float's sign of zero, a JSON's blanks, and with months in full.</summary>
     public static string Normal(Kind kind, string text) => kind switch
     {
         Kind.Numeric => Trimmed(text),
         Kind.Float8 => text == "-0" ? "0" : text,
+        Kind.Interval => text.Replace("mon", "month", StringComparison.Ordinal).Replace("monthth", "month", StringComparison.Ordinal),
         Kind.Jsonb => System.Text.Json.JsonSerializer.Serialize(System.Text.Json.JsonDocument.Parse(text).RootElement),
         _ => text,
     };

@@ -157,7 +157,7 @@ internal sealed partial class QueryGenerator
             12 => $"lpad({a}, {_choices.Of("3", "1", "0")}, 'p')",
             13 => $"split_part({a}, 'b', {_choices.Of("1", "2")})",
             14 => $"translate({a}, 'ab', 'x')",
-            15 => $"({Scalar(_choices.Of(Kind.Int4, Kind.Int8, Kind.Int2, Kind.Bool, Kind.Date, Kind.Timestamp, Kind.Interval), scope, depth)})::text",
+            15 => $"({Scalar(_choices.Of(Kind.Int4, Kind.Int8, Kind.Int2, Kind.Bool, Kind.Date, Kind.Timestamp), scope, depth)})::text",
             16 => $"to_char({Scalar(Kind.Timestamp, scope, depth)}, 'YYYY-MM-DD HH24:MI')",
             17 => ColumnOf(Kind.Jsonb, scope) is { } json ? $"({json} ->> {_choices.Of("'a'", "'b'")})" : a.Text,
             18 => $"jsonb_typeof({Scalar(Kind.Jsonb, scope, depth)})",

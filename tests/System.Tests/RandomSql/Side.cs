@@ -20,7 +20,9 @@ internal sealed record Answer(string[]? Rows, string State, string Message)
 }
 
 /// <summary>One of the two systems, in a schema of its own. A connection that an error has closed is opened again.</summary>
-internal sealed class Side(Func<Task<NpgsqlConnection>> open) : IAsyncDisposable
+/// <param name="open">Opens a connection.</param>
+/// <param name="settings">Statements that each connection begins with.</param>
+internal sealed class Side(Func<Task<NpgsqlConnection>> open, string settings) : IAsyncDisposable
 {
     private NpgsqlConnection? _connection;
     private string _schema = "public";
@@ -91,7 +93,7 @@ internal sealed class Side(Func<Task<NpgsqlConnection>> open) : IAsyncDisposable
         if (_connection is not null)
             await _connection.DisposeAsync();
         _connection = await open();
-        await using var path = new NpgsqlCommand($"SET search_path = {_schema}; SET statement_timeout = '20s'", _connection);
+        await using var path = new NpgsqlCommand($"SET search_path = {_schema}; {settings}", _connection);
         await path.ExecuteNonQueryAsync();
         return _connection;
     }
