@@ -73,7 +73,7 @@ internal sealed partial class QueryGenerator
         if (left.Tables is not [var (_, leftTable)] || right.Tables is not [var (_, rightTable)])
             return null;
         var shared = leftTable.Columns.Where(c => rightTable.Columns.Any(r => r.Name == c.Name)).Select(c => c.Name).ToList();
-        if (shared.Count == 0)
+        if (shared.Count == 0 || shared.Exists(name => leftTable.Columns.First(c => c.Name == name).Kind != rightTable.Columns.First(c => c.Name == name).Kind))
             return null;
         var natural = _choices.Chance(20);
         var named = natural ? shared : [.. shared.Take(1 + _choices.Next(2))];

@@ -21,6 +21,8 @@ internal sealed partial class QueryGenerator(Choices choices, RandomTables table
     public Query Next()
     {
         var kinds = Enumerable.Range(0, 1 + _choices.Next(4)).Select(_ => SomeStoredKind()).ToArray();
+        if (_choices.Chance(6))
+            return Recursive(kinds);
         var query = Relation(kinds, Scope.Empty, 3);
         if (_choices.Chance(20) && kinds.All(k => k != Kind.Jsonb))
             query = Limited(query);
@@ -60,7 +62,7 @@ internal sealed partial class QueryGenerator(Choices choices, RandomTables table
     {
         var (from, atoms) = From(outer, depth);
         var scope = new Scope(atoms, outer);
-        var columns = kinds.Select(k => Scalar(k, scope, Math.Min(depth, 2))).ToList();
+        var columns = kinds.Select(k => atoms.Count > 0 && k != Kind.Jsonb && _choices.Chance(6) ? Windowed(k, scope) : Scalar(k, scope, Math.Min(depth, 2))).ToList();
         return Named($"SELECT {distinct}{List(columns)}{from}{Where(scope, depth)}", columns);
     }
 

@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace Materialize.SystemTests.RandomSql;
 
 /// <summary>An expression of a type, with a bound on how large its numbers can be (days or other units for intervals).</summary>
@@ -33,4 +35,14 @@ internal sealed record Scope(IReadOnlyList<Atom> Atoms, Scope? Outer)
 internal sealed record Named(string Name, IReadOnlyList<(string Name, Kind Kind, double Bound)> Columns);
 
 /// <summary>A query in text, with its columns c0, c1, …. An open one ends where ORDER BY may follow.</summary>
-internal sealed record Query(string Text, IReadOnlyList<Ex> Columns, bool IsOpen);
+internal sealed partial record Query(string Text, IReadOnlyList<Ex> Columns, bool IsOpen)
+{
+    /// <summary>The same for PostgreSQL, whose recursive queries have another heading and take the types of their columns from what they begin with.</summary>
+    public string PostgresText => RecursiveHead().Replace(Text, head => $"WITH RECURSIVE {head.Groups[1]} ({Typed().Replace(head.Groups[2].Value, "$1")}) AS");
+
+    [GeneratedRegex(@"WITH MUTUALLY RECURSIVE (\w+) \(([^)]*)\) AS")]
+    private static partial Regex RecursiveHead();
+
+    [GeneratedRegex(@"(\w+) \w+")]
+    private static partial Regex Typed();
+}

@@ -100,7 +100,7 @@ internal sealed partial class Trial(int seed, int asked, int kept, Side postgres
     private async Task<Difference?> AskAsync(Query query)
     {
         var kinds = KindsOf(query);
-        var expected = await postgres.AskAsync(query.Text, kinds);
+        var expected = await postgres.AskAsync(query.PostgresText, kinds);
         if (expected is { Rows: null, State: "0A000" or "57014" })
         {
             Skipped++;
@@ -129,7 +129,7 @@ internal sealed partial class Trial(int seed, int asked, int kept, Side postgres
     private async Task<Difference?> LookAsync(Query query, int number)
     {
         var kinds = KindsOf(query);
-        var expected = await postgres.AskAsync(query.Text, kinds);
+        var expected = await postgres.AskAsync(query.PostgresText, kinds);
         if (expected.Rows is null)
             return null;
         var stored = await materialize.AskAsync($"SELECT * FROM q{number}", kinds);
