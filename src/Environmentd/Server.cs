@@ -5,6 +5,7 @@ using Materialize.Adapter;
 using Materialize.Catalog;
 using Materialize.Controller;
 using Materialize.Core;
+using Materialize.Core.Memory;
 using Materialize.Persist;
 using Materialize.Persist.Location;
 using Materialize.Persist.Oracle;
@@ -68,6 +69,7 @@ internal static partial class Server
         _ = Task.Run(Materialize.Catalog.Catalog.Prepare, CancellationToken.None);
         var directory = Directory.CreateDirectory(options.DataDirectory).FullName;
         var time = TimeProvider.System;
+        await using var trimmer = new MemoryTrimmer(time);
         MaterializeEnvironment? ready = null;
         using var blob = FileBlob.Open(Path.Combine(directory, "blob"), time);
         using var consensus = SqliteConsensus.Open(Path.Combine(directory, "consensus.db"), TimeSpan.FromSeconds(30));
