@@ -46,6 +46,8 @@ public static class AggregateInterpreter
                 present.Add(new Input(key.Values[..argTypes.Length], key.Values[argTypes.Length..], diff));
         }
 
+        if (aggregate.Func is AggregateFunc.ArrayAgg or AggregateFunc.ListAgg or AggregateFunc.JsonbAgg && aggregate.Args.Count == 2)
+            present.RemoveAll(i => i.Args[1].IsNull || !i.Args[1].AsBool);
         if (aggregate.Distinct)
             present = Distinct(present);
         present.Sort((a, b) => Compare(aggregate, argTypes, keyTypes, a, b));

@@ -31,7 +31,7 @@ public readonly record struct ColumnOrder(int Column, bool Descending, bool Null
 public sealed record ConstantRow(ValueArray<Datum> Values, long Diff);
 
 /// <summary>One aggregate of a Reduce.</summary>
-/// <param name="Args">Usually one; string_agg has value and separator. <c>count(*)</c> counts the literal true.</param>
+/// <param name="Args">Usually one; string_agg has value and separator, and array_agg, list_agg and jsonb_agg may have a bool after the value: whether it is taken. <c>count(*)</c> counts the literal true.</param>
 /// <param name="OrderBy">For collecting aggregates: orders over <paramref name="OrderKeys"/>.</param>
 /// <param name="OrderKeys">Expressions the order columns index.</param>
 public sealed record AggregateExpr(

@@ -18,7 +18,7 @@ public sealed partial class HirLowering
         Rel inner, Outer outer, int depth, HirRelationExpr subquery, bool mayRejectNull, Func<Rel, Outer, Rel> use)
     {
         var place = new Place(depth, outer.Arity, outer.Map, []);
-        var free = subquery.FreeColumns().Select(c => (Depth: depth + 1 - c.Level, c.Index)).ToList();
+        var free = subquery.FreeColumns().Select(c => (Depth: depth + 1 - c.Level, c.Index)).Union(ColumnsOfOpenCtes(subquery)).ToList();
         List<int> key = [];
         Dictionary<(int, int), int> map = [];
         var rejects = true;

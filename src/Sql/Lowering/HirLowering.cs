@@ -145,6 +145,21 @@ public sealed partial class HirLowering
         || e.Inputs().Any(NamesOpenCte)
         || e.RootScalars().Any(s => s.Subqueries().Any(NamesOpenCte));
 
+    /// <summary>The outer columns, by absolute depth, that the correlated CTEs which the relation names depend on: it does not mention these itself.</summary>
+    private IEnumerable<(int Depth, int Index)> ColumnsOfOpenCtes(HirRelationExpr e)
+    {
+        IEnumerable<(int, int)> own = [];
+        if (e is HirRelationExpr.Get { Id: Id.Local local } && _ctes.TryGetValue(local.Number, out var cte))
+        {
+            own = cte.Outer is { } outer ? outer.Map.Keys
+                : cte.LocalId is null ? cte.Value.FreeColumns().Select(c => (cte.Depth - c.Level, c.Index)).Concat(ColumnsOfOpenCtes(cte.Value))
+                : [];
+        }
+
+        return own.Concat(e.Inputs().SelectMany(ColumnsOfOpenCtes))
+            .Concat(e.RootScalars().SelectMany(s => s.Subqueries()).SelectMany(ColumnsOfOpenCtes)).Distinct();
+    }
+
     private Rel ApplyLet(HirRelationExpr.Let let, Outer outer, int depth)
     {
         var columns = let.Value.Type.Columns;
@@ -186,9 +201,7 @@ public sealed partial class HirLowering
         List<ValueArray<MirScalarExpr>> equal = [];
         foreach (var (column, place) in of.Map)
         {
-            if (!outer.Map.TryGetValue(column, out var there))
-                throw SqlException.Unsupported("a reference to a correlated WITH MUTUALLY RECURSIVE collection in a subquery of its own");
-            equal.AddRange(NullSafe.Equality(new MirScalarExpr.Column(there), new MirScalarExpr.Column(outer.Arity + place), of.Rel.Columns[place].Type));
+            equal.AddRange(NullSafe.Equality(new MirScalarExpr.Column(outer.Map[column]), new MirScalarExpr.Column(outer.Arity + place), of.Rel.Columns[place].Type));
         }
 
         var joined = new Rel(new MirRelationExpr.Join([outer.Rel.Expr, get.Expr], equal.ToValueArray()), [.. outer.Rel.Columns, .. columns]);

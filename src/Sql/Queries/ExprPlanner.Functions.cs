@@ -12,9 +12,9 @@ internal sealed partial class QueryPlanner
 
     private HirScalarExpr PlanOperator(ExprContext context, string op, IReadOnlyList<Coercible> args, int? position)
     {
-        // Rows compare field by field when they have as many, so that untyped fields learn their types from each other.
+        // Rows written out compare field by field, in the logic of three values; values that are records compare as wholes.
         if (args is [Coercible.Row left, Coercible.Row right] && op is "=" or "<>" or "<" or "<=" or ">" or ">=")
-            args = UnifyRows(left, right, position);
+            return CompareRows(context, op, left, right, position);
         else if (args is [Coercible.Row row, { } other] && Coercion.KnownType(_statement, other) is { Kind: ScalarKind.Record } type)
             args = [Coercion.Coerce(_statement, "row", CastContext.Implicit, row, type, position), other];
         else if (args is [{ } first, Coercible.Row second] && Coercion.KnownType(_statement, first) is { Kind: ScalarKind.Record } leftType)
@@ -25,19 +25,37 @@ internal sealed partial class QueryPlanner
         return CallSelected(context, selected, position, distinct: false, filter: null);
     }
 
-    private List<Coercible> UnifyRows(Coercible.Row left, Coercible.Row right, int? position)
+    private HirScalarExpr CompareRows(ExprContext context, string op, Coercible.Row left, Coercible.Row right, int? position)
     {
         if (left.Fields.Count != right.Fields.Count)
             throw SqlException.Plan("unequal number of entries in row expressions", position);
-        List<HirScalarExpr> l = [], r = [];
-        for (var i = 0; i < left.Fields.Count; i++)
+        var pairs = left.Fields.Zip(right.Fields).ToList();
+        HirScalarExpr Compare(string with, (Coercible Left, Coercible Right) pair) => PlanOperator(context, with, [pair.Left, pair.Right], position);
+        if (pairs.Count == 0)
+            return op is "=" or "<=" or ">=" ? HirScalarExpr.True : HirScalarExpr.False;
+        if (op == "=")
+            return Typing.And([.. pairs.Select(p => Compare(op, p))]);
+        if (op == "<>")
+            return pairs.Count == 1 ? Compare(op, pairs[0]) : Typing.Bool(ScalarFunctions.Or, [.. pairs.Select(p => Compare(op, p))]);
+
+        // The first fields that are not equal decide; only the last may decide by being equal.
+        var result = Compare(op, pairs[^1]);
+        foreach (var pair in pairs.SkipLast(1).Reverse())
+            result = Typing.Bool(ScalarFunctions.Or, Compare(op[..1], pair), Typing.Bool(ScalarFunctions.And, Compare("=", pair), result));
+        return result;
+    }
+
+    /// <summary>The operands of an "=" of the two, with their types matched.</summary>
+    private (HirScalarExpr Left, HirScalarExpr Right) PlanEqualOperands(ExprContext context, Coercible left, Coercible right, int? position)
+    {
+        if (left is Coercible.Row leftRow && right is Coercible.Row rightRow && leftRow.Fields.Count == rightRow.Fields.Count)
         {
-            var both = Coercion.Unify(_statement, "row comparison", [left.Fields[i], right.Fields[i]], position: position);
-            l.Add(both[0]);
-            r.Add(both[1]);
+            var fields = leftRow.Fields.Zip(rightRow.Fields, (l, r) => PlanEqualOperands(context, l, r, position)).ToList();
+            return (Record([.. fields.Select(f => f.Left)]), Record([.. fields.Select(f => f.Right)]));
         }
 
-        return [Record(l), Record(r)];
+        var equal = (HirScalarExpr.Call)PlanOperator(context, "=", [left, right], position);
+        return (equal.Args[0], equal.Args[1]);
     }
 
     private static HirScalarExpr Record(IReadOnlyList<HirScalarExpr> fields) => Typing.Call(
@@ -231,8 +249,9 @@ internal sealed partial class QueryPlanner
         {
             // Nulls are not aggregated, so what the filter drops becomes null; the collecting ones have to be told otherwise.
             if (func is AggregateFunc.ArrayAgg or AggregateFunc.ListAgg or AggregateFunc.JsonbAgg)
-                throw SqlException.Unsupported($"FILTER on {selected.Signature.Name}", position);
-            args[0] = new HirScalarExpr.If(filter, args[0], HirScalarExpr.Null(args[0].Type.Type));
+                args = [.. args, Typing.Bool(ScalarFunctions.IsTrue, filter)];
+            else
+                args[0] = new HirScalarExpr.If(filter, args[0], HirScalarExpr.Null(args[0].Type.Type));
         }
 
         if (!collects && func != AggregateFunc.StringAgg)

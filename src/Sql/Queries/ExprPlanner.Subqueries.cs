@@ -95,18 +95,7 @@ internal sealed partial class QueryPlanner
             right = new Coercible.Row(relation.Type.Columns.Select((c, i) => (Coercible)new HirScalarExpr.Column(0, i, c)).ToValueArray());
         }
 
-        HirScalarExpr comparison;
-        if (op == "=" && leftExpr is Coercible.Row leftRow && right is Coercible.Row rightRow)
-        {
-            // Equality of rows is equality of fields: as such it can become a join.
-            var fields = leftRow.Fields.Zip(rightRow.Fields, (a, b) => PlanOperator(inner, "=", [a, b], position)).ToArray();
-            comparison = Typing.And(fields);
-        }
-        else
-        {
-            comparison = PlanOperator(inner, op, [leftExpr, right], position);
-        }
-
+        var comparison = PlanOperator(inner, op, [leftExpr, right], position);
         var func = isAny ? AggregateFunc.Any : AggregateFunc.All;
         var aggregate = new HirAggregate(func, [comparison], false, new ColumnType(SqlType.Bool, comparison.Type.IsNullable), [], []);
         return new HirScalarExpr.Select(new HirRelationExpr.Reduce(relation, [], [aggregate]));

@@ -65,8 +65,8 @@ internal sealed partial class QueryPlanner
             case Ast.Expr.IsDistinctFrom x:
                 {
                     // Typed as "=", so that the same operands are accepted.
-                    var equal = (HirScalarExpr.Call)PlanOperator(context, "=", [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Position());
-                    var same = Typing.Bool(ScalarFunctions.IsNotDistinctFrom, equal.Args.AsSpan());
+                    var (left, right) = PlanEqualOperands(context, PlanExpr(context, x.Left), PlanExpr(context, x.Right), x.Position());
+                    var same = Typing.Bool(ScalarFunctions.IsNotDistinctFrom, left, right);
                     return x.Negated ? same : Typing.Not(same);
                 }
 

@@ -236,6 +236,8 @@ internal static class PlainAggregates
         var inputs = rows.Select(r => (
             Args: a.Args.Select(s => Interpreter.Eval(s, types, r)).AsSpan().ToArray(),
             Order: a.OrderKeys.Select(s => Interpreter.Eval(s, types, r)).AsSpan().ToArray())).ToList();
+        if (a.Func is AggregateFunc.ArrayAgg or AggregateFunc.ListAgg && a.Args.Count == 2)
+            inputs = inputs.Where(i => i.Args[1].AsBool).ToList();
         if (a.Distinct)
             inputs = inputs.GroupBy(i => string.Join('\u0001', i.Args.Select((d, n) => d.IsNull ? "∅" : DatumText.Format(argTypes[n].Type, d)))).Select(g => g.First()).ToList();
         inputs.Sort((x, y) => Compare(a.OrderBy, orderTypes, x.Order, y.Order) is var c && c != 0 ? c : Compare([], argTypes, x.Args, y.Args));
@@ -253,7 +255,7 @@ internal static class PlainAggregates
                 return inputs.Count == 1 ? inputs[0].Args[0] : throw new EvalException(new EvalError("21000", "more than one record produced in subquery"));
             case AggregateFunc.ListAgg:
                 return Datum.FromList(inputs.Select(i => i.Args[0]).ToValueArray());
-            case AggregateFunc.ArrayAgg:
+            case AggregateFunc.ArrayAgg when inputs.Count > 0:
                 return Datum.FromArray(new ArrayDatum([new ArrayDimension(1, inputs.Count)], inputs.Select(i => i.Args[0]).ToValueArray()));
         }
 

@@ -17,6 +17,7 @@ public sealed class MaintainedViewTests(SharedServer server)
         "SELECT g, bool_and(v > 1) AS a, bool_or(v > 3) AS o FROM t GROUP BY g",
         "SELECT g, string_agg(s, ',' ORDER BY s DESC) AS s FROM t GROUP BY g",
         "SELECT g, array_agg(v ORDER BY v) AS a FROM t GROUP BY g",
+        "SELECT g, jsonb_agg(v ORDER BY v) FILTER (WHERE v > 1) AS a FROM t GROUP BY g",
         "SELECT g, count(DISTINCT v) AS d, sum(DISTINCT v) AS sd, count(*) FILTER (WHERE v > 2) AS f FROM t GROUP BY g",
         "SELECT g, count(*) AS c FROM t GROUP BY g HAVING count(*) > 2",
         "SELECT t.id, u.w FROM t JOIN u ON t.g = u.g",

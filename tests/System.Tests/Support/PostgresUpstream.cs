@@ -41,9 +41,9 @@ internal sealed class PostgresUpstream : IAsyncDisposable
         return server;
     }
 
-    public async Task<Sql> OpenAsync()
+    public async Task<Sql> OpenAsync(string database = "postgres")
     {
-        var open = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=postgres;Database=postgres;Pooling=false;Command Timeout=120");
+        var open = new NpgsqlConnection($"Host=127.0.0.1;Port={Port};Username=postgres;Database={database};Pooling=false;Command Timeout=120");
         await open.OpenAsync();
         return new Sql(open);
     }
