@@ -1,5 +1,5 @@
-using System.Net;
 using Materialize.Persist;
+using Materialize.Protocol;
 using Microsoft.Extensions.Logging;
 
 namespace Materialize.Compute;
@@ -31,4 +31,5 @@ public sealed record ComputeOptions
 /// <param name="Replica">A name that all its processes have, and no other replica's.</param>
 /// <param name="Process">From 0. Process 0 is the one that takes commands.</param>
 /// <param name="Addresses">Where each process listens for those with a higher number.</param>
-public sealed record ReplicaMesh(string Replica, int Process, IReadOnlyList<EndPoint> Addresses);
+/// <param name="Transport">By which they reach each other.</param>
+public sealed record ReplicaMesh(string Replica, int Process, IReadOnlyList<TransportAddress> Addresses, ITransport Transport);

@@ -33,7 +33,7 @@ internal sealed class Replica : IAsyncDisposable
         Persist = persist;
         _ownsPersist = ownsPersist;
         // The first over TCP, as in a deployment; the others over unix sockets, as where all are children of one process.
-        EndPoint[] mesh = [.. Enumerable.Range(0, processes).Select(p => p == 0 ? FreePort() : new UnixDomainSocketEndPoint(Path.Combine(_sockets, $"{p}")) as EndPoint)];
+        TransportAddress[] mesh = [.. Enumerable.Range(0, processes).Select(p => p == 0 ? FreePort() : new TransportAddress.Unix(Path.Combine(_sockets, $"{p}")) as TransportAddress)];
         for (var i = 0; i < processes; i++)
             Start(i, workers, mesh);
     }
@@ -81,19 +81,19 @@ internal sealed class Replica : IAsyncDisposable
 
     private static TransportAddress.Memory Address(int process) => new($"compute-{process}");
 
-    private static IPEndPoint FreePort()
+    private static TransportAddress.Tcp FreePort()
     {
         using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return (IPEndPoint)probe.LocalEndPoint!;
+        return new TransportAddress.Tcp("127.0.0.1", ((IPEndPoint)probe.LocalEndPoint!).Port);
     }
 
-    private void Start(int process, int workers, EndPoint[] mesh)
+    private void Start(int process, int workers, TransportAddress[] mesh)
     {
         var state = new ComputeState(new ComputeOptions
         {
             Workers = workers,
-            Mesh = mesh.Length > 1 ? new ReplicaMesh("r1", process, mesh) : null,
+            Mesh = mesh.Length > 1 ? new ReplicaMesh("r1", process, mesh, new SocketTransport()) : null,
             Persist = Persist,
             Time = TimeProvider.System,
             Logs = NullLoggerFactory.Instance,
