@@ -29,11 +29,11 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
 
         (_auctions, var auctions) = scope.NewInput("auctions", new RowShape(24), 0); // id, category, expires
         (_bids, var bids) = scope.NewInput("bids", new RowShape(24), 0);             // auction, price, time
-        var a = auctions.Arrange("auctions", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
-        var b = bids.Arrange("bids", ColumnKernels.SplitFirst(2), new RowShape(8), new RowShape(16)).Arranged;
+        var a = auctions.Arrange("auctions", ColumnKernels.Split(1, 2), new RowShape(8), new RowShape(16)).Arranged;
+        var b = bids.Arrange("bids", ColumnKernels.Split(1, 2), new RowShape(8), new RowShape(16)).Arranged;
         var live = a.Join("live", b, Live, new RowShape(24)).Ok; // (id, category, price)
         var best = live.TopK("best", ByPrice, new RowShape(16), new RowShape(8), RowShape.Empty, limit: 1, finish: Best, shape: new RowShape(16)).Ok; // (category, price)
-        var sums = best.ReduceAccumulable("by category", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8), 16, Sum, Finish, new RowShape(24)).Ok;
+        var sums = best.ReduceAccumulable("by category", ColumnKernels.Split(1, 1), new RowShape(8), new RowShape(8), 16, ColumnKernels.CountAndSum, Finish, new RowShape(24)).Ok;
         View(sums);
     }
 
@@ -45,7 +45,7 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
         var b = bids.Arrange("bids", SplitText, RowShape.Variable, new RowShape(16)).Arranged;
         var live = a.Join("live", b, LiveText, RowShape.Variable).Ok; // id, then category, price
         var best = live.TopK("best", ByPriceText, RowShape.Variable, new RowShape(8), RowShape.Empty, limit: 1, finish: BestText, shape: new RowShape(16)).Ok;
-        View(best.ReduceAccumulable("by category", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8), 16, Sum, Finish, new RowShape(24)).Ok);
+        View(best.ReduceAccumulable("by category", ColumnKernels.Split(1, 1), new RowShape(8), new RowShape(8), 16, ColumnKernels.CountAndSum, Finish, new RowShape(24)).Ok);
     }
 
     private void View(Stream<Time> sums)
@@ -141,7 +141,7 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
             var row = (ulong*)io.Parts[0][i];
             keys[2 * i] = row[0];
             keys[(2 * i) + 1] = row[1];
-            sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(~row[2]);
+            sorts[i] = ColumnKernels.Sorted(row[2], descending: true);
             io.Selected[i] = i;
         }
 
@@ -155,21 +155,11 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
         for (var i = 0; i < io.Count; i++)
         {
             rows[2 * i] = ((ulong*)io.Parts[0][i])[1];
-            rows[(2 * i) + 1] = ~System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
+            rows[(2 * i) + 1] = ColumnKernels.Sorted(*(ulong*)io.Parts[2][i], descending: true);
             io.Selected[i] = i;
         }
 
         io.Emitted = io.Count;
-    }
-
-    private static void Sum(nint* keys, nint* values, long* diffs, nint* accumulators, int count)
-    {
-        for (var i = 0; i < count; i++)
-        {
-            var accumulator = (long*)accumulators[i];
-            accumulator[0] += diffs[i];
-            accumulator[1] += diffs[i] * *(long*)values[i];
-        }
     }
 
     private static void Finish(KernelIo io)
@@ -254,7 +244,7 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
         {
             var row = (byte*)io.Parts[0][i];
             io.Outputs[0].Append(row, TextRow.Bytes(1) + 8);
-            sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(~*(ulong*)(row + TextRow.Bytes(1) + 8));
+            sorts[i] = ColumnKernels.Sorted(*(ulong*)(row + TextRow.Bytes(1) + 8), descending: true);
             io.Selected[i] = i;
         }
 
@@ -267,7 +257,7 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
         for (var i = 0; i < io.Count; i++)
         {
             rows[2 * i] = *(ulong*)(io.Parts[0][i] + TextRow.Bytes(1));
-            rows[(2 * i) + 1] = ~System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
+            rows[(2 * i) + 1] = ColumnKernels.Sorted(*(ulong*)io.Parts[2][i], descending: true);
             io.Selected[i] = i;
         }
 

@@ -31,9 +31,9 @@ internal static class Catalogue
         {
             "arrange" => new ArrangeWorkload(sizes),
             "count" => new CountWorkload(sizes),
-            "count-text" => new TextCountWorkload(sizes),
+            "count-text" => new CountWorkload(sizes, text: true),
             "join" => new JoinWorkload(sizes),
-            "join-text" => new TextJoinWorkload(sizes),
+            "join-text" => new JoinWorkload(sizes, text: true),
             "bids" => new BidsWorkload(sizes),
             "bids-text" => new BidsWorkload(sizes, text: true),
             "tpch3" => new TpchWorkload(sizes),

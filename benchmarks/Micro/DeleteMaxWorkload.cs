@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Materialize.Core.Rows;
 using Materialize.Dataflow;
 
@@ -23,7 +22,7 @@ internal sealed unsafe class DeleteMaxWorkload(long[] sizes) : SharedWorkload("d
     protected override void Build(Scope<Time> scope)
     {
         (_input, var rows) = scope.NewInput("input", new RowShape(16), 0); // key, value
-        var best = rows.TopK("max", Split, new RowShape(8), new RowShape(8), RowShape.Empty, limit: 1, finish: Finish, shape: new RowShape(8)).Ok;
+        var best = rows.TopK("max", ColumnKernels.SplitSorted(descending: true), new RowShape(8), new RowShape(8), RowShape.Empty, limit: 1, finish: Finish, shape: new RowShape(8)).Ok;
         best.ForEach("see", batch =>
         {
             for (var i = 0; i < batch.Count; i++)
@@ -63,28 +62,12 @@ internal sealed unsafe class DeleteMaxWorkload(long[] sizes) : SharedWorkload("d
 
     protected override void Close() => _input.Dispose();
 
-    private static void Split(KernelIo io)
-    {
-        var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
-        var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
-        io.Outputs[2].AppendFixed(io.Count);
-        for (var i = 0; i < io.Count; i++)
-        {
-            var row = (ulong*)io.Parts[0][i];
-            keys[i] = row[0];
-            sorts[i] = BinaryPrimitives.ReverseEndianness(~row[1]);
-            io.Selected[i] = i;
-        }
-
-        io.Emitted = io.Count;
-    }
-
     private static void Finish(KernelIo io)
     {
         var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
         for (var i = 0; i < io.Count; i++)
         {
-            rows[i] = ~BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
+            rows[i] = ColumnKernels.Sorted(*(ulong*)io.Parts[2][i], descending: true);
             io.Selected[i] = i;
         }
 

@@ -34,12 +34,12 @@ internal sealed unsafe class TpchWorkload(long[] sizes) : SharedWorkload("tpch3"
         (_lines, var lines) = scope.NewInput("lines", new RowShape(32), 0);             // orderkey, extendedprice, discount, shipdate
         var key = new RowShape(8);
         var building = customers.Map("segment = 0", Segment, key).Ok.Arrange("customers", null, default, default).Arranged;
-        var early = orders.Map("orderdate", Early, new RowShape(32)).Ok.Arrange("orders by customer", ColumnKernels.SplitFirst(3), key, new RowShape(24)).Arranged;
-        var late = lines.Map("shipdate", Late, new RowShape(16)).Ok.Arrange("lines", ColumnKernels.SplitFirst(1), key, key).Arranged;
-        var theirs = early.Join("orders of customers", building, Order, new RowShape(24)).Ok.Arrange("orders", ColumnKernels.SplitFirst(2), key, new RowShape(16)).Arranged;
+        var early = orders.Map("orderdate", Early, new RowShape(32)).Ok.Arrange("orders by customer", ColumnKernels.Split(1, 3), key, new RowShape(24)).Arranged;
+        var late = lines.Map("shipdate", Late, new RowShape(16)).Ok.Arrange("lines", ColumnKernels.Split(1, 1), key, key).Arranged;
+        var theirs = early.Join("orders of customers", building, Order, new RowShape(24)).Ok.Arrange("orders", ColumnKernels.Split(1, 2), key, new RowShape(16)).Arranged;
         var revenue = theirs.Join("lines of orders", late, Line, new RowShape(32)).Ok;
-        var sums = revenue.ReduceAccumulable("revenue", SplitGroup, new RowShape(24), key, 16, Sum, Finish, new RowShape(32)).Ok;
-        var output = sums.Arrange("output", SplitOutput, new RowShape(24), key).Arranged;
+        var sums = revenue.ReduceAccumulable("revenue", ColumnKernels.Split(3, 1), new RowShape(24), key, 16, ColumnKernels.CountAndSum, Finish, new RowShape(32)).Ok;
+        var output = sums.Arrange("output", ColumnKernels.Split(3, 1), new RowShape(24), key).Arranged;
         _trace = output.Trace();
         Probe = output.AsStream("nothing", io => io.Emitted = 0, key).Ok.Probe();
     }
@@ -205,34 +205,6 @@ internal sealed unsafe class TpchWorkload(long[] sizes) : SharedWorkload("tpch3"
         }
 
         io.Emitted = io.Count;
-    }
-
-    private static void SplitGroup(KernelIo io)
-    {
-        var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
-        var values = (ulong*)io.Outputs[1].AppendFixed(io.Count);
-        for (var i = 0; i < io.Count; i++)
-        {
-            var row = (ulong*)io.Parts[0][i];
-            for (var c = 0; c < 3; c++)
-                *keys++ = row[c];
-            *values++ = row[3];
-            io.Selected[i] = i;
-        }
-
-        io.Emitted = io.Count;
-    }
-
-    private static void SplitOutput(KernelIo io) => SplitGroup(io);
-
-    private static void Sum(nint* keys, nint* values, long* diffs, nint* accumulators, int count)
-    {
-        for (var i = 0; i < count; i++)
-        {
-            var accumulator = (long*)accumulators[i];
-            accumulator[0] += diffs[i];
-            accumulator[1] += diffs[i] * *(long*)values[i];
-        }
     }
 
     private static void Finish(KernelIo io)

@@ -70,7 +70,7 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
         var registry = new CollectionRegistry();
         var compute = new ComputeController(registry, new InstanceConfig(1000), time, loggers);
         var storage = new StorageController(persist, registry, catalog.Epoch, time, loggers);
-        var committer = new GroupCommitter(txns, txnsReader, oracle, storage, time, loggers.CreateLogger<GroupCommitter>());
+        var committer = new GroupCommitter(persist, txns, txnsReader, oracle, storage, time, loggers.CreateLogger<GroupCommitter>());
         var services = new AdapterServices(
             catalog, registry, compute, storage, orchestrator, persist, txns, txnsReader, oracle, committer, new SecretStore(options.SecretsDirectory), upstream, new TransientIds(), options, time, loggers);
         var environment = new MaterializeEnvironment(services);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using Materialize.Core.Memory;
 using Materialize.Protocol;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -59,6 +60,9 @@ internal static class InternalHttp
         Add("mz_process_uptime_seconds", "gauge", "Time since the process started to serve.", uptime.TotalSeconds);
         Add("mz_compute_collection_count", "gauge", "Indexes and sinks that this process maintains.", host.CollectionCount);
         Add("dotnet_gc_heap_bytes", "gauge", "Managed heap.", GC.GetTotalMemory(false));
+        Add("dotnet_gc_committed_bytes", "gauge", "Memory that the managed heap holds, garbage and free room included.", GC.GetGCMemoryInfo().TotalCommittedBytes);
+        Add("mz_slab_bytes_in_use", "gauge", "Native memory for rows that is in use.", SlabPool.BytesInUse);
+        Add("mz_slab_bytes_held", "gauge", "Native memory for rows that the process holds, free slabs included.", SlabPool.BytesHeld);
         return text.ToString();
 
         void Add(string name, string type, string help, double value) =>

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Materialize.Clusterd;
+using Materialize.Core.Memory;
 using Materialize.Protocol;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -25,6 +26,7 @@ if (options.WatchStandardInput)
 
 try
 {
+    await using var trimmer = new MemoryTrimmer(TimeProvider.System);
     await using var persist = PersistLocations.Open(options, TimeProvider.System, logs);
     await using var host = await ClusterdHost.StartAsync(
         new ClusterdOptions

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Materialize.Catalog;
 using Materialize.Core;
+using Materialize.Core.Memory;
 using Materialize.Persist;
 using Microsoft.Extensions.Logging;
 
@@ -54,6 +55,7 @@ internal static partial class Server
 
     private static async Task<int> ServeAsync(ServerOptions options, ILoggerFactory loggers, ILogger logger, CancellationToken stop)
     {
+        await using var trimmer = new MemoryTrimmer(TimeProvider.System);
         await using var server = await MaterializeServer.StartAsync(options, loggers, stop);
         Announce(server.SqlEndPoint, server.InternalSqlEndPoint, server.HttpAddresses);
         var reason = await server.Ended.WaitAsync(stop);

@@ -30,11 +30,14 @@ internal sealed class SortKeyEncoder(RowLayout layout, ValueArray<ColumnOrder> o
 /// <summary>
 /// Encodes rows so that the order of the encodings' bytes is the order of Materialize's packed rows: the shorter first, then by bytes.
 /// That is the order in which it answers when none is asked for, and what people see of it is mostly small values ascending. Integers
-/// are packed in as few bytes as they need; containers, whose packing is not copied here, go by value. Only the columns that are shown
-/// count.
+/// are packed in as few bytes as they need. Times, numerics and containers, whose packing is not copied here, go by value. Only the
+/// columns that are shown count.
 /// </summary>
 internal sealed class PackedOrderEncoder(RowLayout layout, ValueArray<int> columns)
 {
+    private const byte NonNegative = 32;
+    private const byte Negative = 48;
+
     private readonly ArrayBufferWriter<byte> _buffer = new();
     private readonly Datum[] _values = new Datum[layout.Columns.Count];
 
@@ -64,8 +67,11 @@ internal sealed class PackedOrderEncoder(RowLayout layout, ValueArray<int> colum
             case ScalarKind.Bool:
                 Tag((byte)(value.AsBool ? 2 : 1));
                 break;
-            case ScalarKind.Int16 or ScalarKind.Int32 or ScalarKind.Int64 or ScalarKind.UInt16 or ScalarKind.UInt32 or ScalarKind.UInt64 or ScalarKind.Oid:
+            case ScalarKind.Int16 or ScalarKind.Int32 or ScalarKind.Int64:
                 Integer(value.AsInt64);
+                break;
+            case ScalarKind.UInt16 or ScalarKind.UInt32 or ScalarKind.UInt64 or ScalarKind.Oid:
+                Integer(NonNegative, (ulong)value.AsInt64, (ulong)value.AsInt64);
                 break;
             case ScalarKind.Float32:
                 Tag(8);
@@ -78,18 +84,15 @@ internal sealed class PackedOrderEncoder(RowLayout layout, ValueArray<int> colum
                 _buffer.Advance(8);
                 break;
             case ScalarKind.String or ScalarKind.VarChar or ScalarKind.Char or ScalarKind.PgLegacyName:
-                var text = Encoding.UTF8.GetBytes(value.AsString);
-                Sized(text);
+                Sized(Encoding.UTF8.GetByteCount(value.AsString));
+                Encoding.UTF8.GetBytes(value.AsString, _buffer);
                 break;
             case ScalarKind.Bytes:
-                Sized(value.AsBytes);
-                break;
-            case ScalarKind.Numeric:
-                Tag(9);
-                SortKey.Write(type, value, descending: false, nullsLast: false, _buffer);
+                Sized(value.AsBytes.Length);
+                _buffer.Write(value.AsBytes);
                 break;
             default:
-                Tag(10);
+                Tag(9);
                 SortKey.Write(type, value, descending: false, nullsLast: false, _buffer);
                 break;
         }
@@ -101,24 +104,30 @@ internal sealed class PackedOrderEncoder(RowLayout layout, ValueArray<int> colum
         _buffer.Advance(1);
     }
 
-    /// <summary>How many bytes follow is in the tag; the sign too, and negative ones come last.</summary>
     private void Integer(long value)
     {
-        var bytes = (64 - BitOperations.LeadingZeroCount((ulong)(value < 0 ? ~value : value)) + 7) / 8;
-        Tag((byte)((value < 0 ? 48 : 32) + bytes));
-        var span = _buffer.GetSpan(8);
-        BinaryPrimitives.WriteInt64LittleEndian(span, value);
+        if (value < 0)
+            Integer(Negative, (ulong)~value, (ulong)value);
+        else
+            Integer(NonNegative, (ulong)value, (ulong)value);
+    }
+
+    /// <summary>How many bytes follow is in the tag; the sign too, and negative ones come last.</summary>
+    /// <param name="significant">Zero beyond the bytes that are needed.</param>
+    private void Integer(byte tag, ulong significant, ulong value)
+    {
+        var bytes = (64 - BitOperations.LeadingZeroCount(significant) + 7) / 8;
+        Tag((byte)(tag + bytes));
+        BinaryPrimitives.WriteUInt64LittleEndian(_buffer.GetSpan(8), value);
         _buffer.Advance(bytes);
     }
 
-    private void Sized(ReadOnlySpan<byte> bytes)
+    private void Sized(int bytes)
     {
-        var width = bytes.Length < 256 ? 1 : bytes.Length < 65536 ? 2 : 4;
+        var width = bytes < 256 ? 1 : bytes < 65536 ? 2 : 4;
         Tag((byte)(16 + width));
-        var span = _buffer.GetSpan(4);
-        BinaryPrimitives.WriteInt32LittleEndian(span, bytes.Length);
+        BinaryPrimitives.WriteInt32LittleEndian(_buffer.GetSpan(4), bytes);
         _buffer.Advance(width);
-        _buffer.Write(bytes);
     }
 }
 

@@ -114,6 +114,8 @@ internal sealed partial class Session
 
     private void EndTransaction(bool committed)
     {
+        if (!committed && _transaction?.Ops is TransactionOps.Writes writes)
+            _services.Committer.Abandon(writes.Pending);
         _transaction?.Dispose();
         _transaction = null;
         _variables.End(committed);

@@ -2,6 +2,7 @@ using Materialize.Catalog;
 using Materialize.Core.Collections;
 using Materialize.Expr;
 using Materialize.Optimizer;
+using Materialize.Persist;
 using Materialize.Persist.Columns;
 using Materialize.Repr;
 using Materialize.Sql;
@@ -21,7 +22,7 @@ internal sealed partial class Session
                 throw ErrorOf(error);
             var values = constant.Rows.SelectMany(r => Enumerable.Repeat(r.Values, checked((int)r.Diff))).ToList();
             var added = Rows(plan.TableDesc, values.Select(v => (v, 1L)));
-            await WriteAsync(plan.Table, added, cancel);
+            Write(new TableWrite(plan.Table, ShardOf(plan.Table), added), cancel);
             return Inserted(plan, values);
         }
 
@@ -99,17 +100,10 @@ internal sealed partial class Session
             cancel);
     }
 
-    /// <summary>Blind inserts: at once, or with the rest of the transaction at its end.</summary>
-    private async ValueTask WriteAsync(GlobalId table, UpdateColumns rows, CancellationToken cancel)
+    /// <summary>Blind inserts: committed at the end of the transaction, be it explicit or one of the statements of a simple query.</summary>
+    /// <exception cref="SqlException">The transaction does not take them.</exception>
+    private void Write(TableWrite write, CancellationToken cancel)
     {
-        var write = new TableWrite(table, ShardOf(table), rows);
-        if (_transaction is { IsExplicit: true })
-        {
-            _transaction.AddWrites(write);
-            return;
-        }
-
-        // In a simple query of several statements, all inserts are committed together at its end.
         cancel.ThrowIfCancellationRequested();
         EnsureTransaction();
         _transaction!.AddWrites(write);
@@ -209,14 +203,20 @@ internal sealed partial class Session
         }
     }
 
-    /// <summary>Takes the rows of COPY FROM and writes them like one INSERT.</summary>
+    /// <summary>Takes the rows of COPY FROM and writes them like one INSERT. What does not fit in memory is staged in the blob store meanwhile.</summary>
     private sealed class CopyTarget(Session session, StatementPlan.CopyFrom plan, RowLayout input) : ICopyTarget
     {
-        private readonly UpdateColumnsBuilder _rows = new();
+        private const int MemoryBytesMax = 4 * 1024 * 1024;
+
         private readonly RowLayout _output = RowLayout.For(plan.TableDesc.Type.Columns);
         private readonly bool _isSame = plan.Columns == ValueArray.Range(plan.TableDesc.Arity) && plan.TableDesc.Type.Columns.All(c => c.IsNullable);
+        private readonly ShardId _shard = session.ShardOf(plan.Table);
+        private UpdateColumnsBuilder _rows = new();
+        private WriteHandle? _writer;
+        private BatchBuilder? _staged;
+        private long _count;
 
-        public ValueTask AppendAsync(ResultPage rows, CancellationToken cancel) => session.EdgeAsync(() =>
+        public ValueTask AppendAsync(ResultPage rows, CancellationToken cancel) => session.EdgeAsync(async () =>
         {
             for (var i = 0; i < rows.Count; i++)
             {
@@ -226,20 +226,48 @@ internal sealed partial class Session
                     Add(RowCodec.Unpack(input, rows.Row(i)));
             }
 
-            return ValueTask.FromResult(true);
+            _count += rows.Count;
+            if (_rows.SizeBytes < MemoryBytesMax)
+                return true;
+            _writer ??= await session._services.Persist.OpenWriterAsync(_shard, cancel);
+            _staged ??= _writer.NewBatch();
+            await _staged.AddAsync(_rows.Build(), cancel);
+            return true;
         }).AsUntyped();
 
         public async ValueTask<string> CompleteAsync(CancellationToken cancel) => await session.EdgeAsync(async () =>
         {
-            var count = _rows.Count;
-            await session.WriteAsync(plan.Table, _rows.Build(), cancel);
-            return $"COPY {count}";
+            StagedBatch? batch = null;
+            if (_staged is { } staged)
+            {
+                await staged.AddAsync(_rows.Build(), cancel);
+                batch = await staged.FinishAsync(cancel);
+                _staged = null;
+                _writer!.Dispose();
+            }
+
+            var write = new TableWrite(plan.Table, _shard, _rows.Build(), batch);
+            try
+            {
+                session.Write(write, cancel);
+            }
+            catch
+            {
+                session._services.Committer.Abandon([write]);
+                throw;
+            }
+
+            return $"COPY {_count}";
         });
 
-        public ValueTask AbortAsync()
+        public async ValueTask AbortAsync()
         {
             session.Fail();
-            return ValueTask.CompletedTask;
+            _rows = new UpdateColumnsBuilder();
+            if (_staged is { } staged)
+                await staged.AbandonAsync();
+            _staged = null;
+            _writer?.Dispose();
         }
 
         private void Add(ReadOnlySpan<Datum> given)

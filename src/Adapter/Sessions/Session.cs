@@ -106,8 +106,7 @@ internal sealed partial class Session : ISession
         foreach (var portal in _portals.Values)
             await DisposePortalAsync(portal);
         _portals.Clear();
-        _transaction?.Dispose();
-        _transaction = null;
+        EndTransaction(committed: false);
         _closed(this);
     }
 

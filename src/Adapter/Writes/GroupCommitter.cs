@@ -11,7 +11,11 @@ using Microsoft.Extensions.Logging;
 namespace Materialize.Adapter;
 
 /// <summary>Rows to add to or remove from one table; times are those of the commit.</summary>
-internal sealed record TableWrite(GlobalId Table, ShardId Shard, UpdateColumns Rows);
+/// <param name="Staged">More rows, which are in the blob store already. To be committed or <see cref="GroupCommitter.Abandon"/>ed.</param>
+internal sealed record TableWrite(GlobalId Table, ShardId Shard, UpdateColumns Rows, StagedBatch? Staged = null)
+{
+    public long Count => Rows.Count + (Staged?.Count ?? 0);
+}
 
 /// <summary>
 /// Commits the writes of all sessions together: whatever has queued while the last commit was on its way becomes the next one, at
@@ -25,6 +29,7 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
 {
     private static readonly TimeSpan TickInterval = TimeSpan.FromSeconds(1);
 
+    private readonly PersistClient _persist;
     private readonly TxnsHandle _txns;
     private readonly TxnsReader _reader;
 
@@ -40,8 +45,15 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
     private readonly Task _ticker;
 
     public GroupCommitter(
-        TxnsHandle txns, TxnsReader reader, ITimestampOracle oracle, StorageController storage, TimeProvider time, ILogger<GroupCommitter> logger)
+        PersistClient persist,
+        TxnsHandle txns,
+        TxnsReader reader,
+        ITimestampOracle oracle,
+        StorageController storage,
+        TimeProvider time,
+        ILogger<GroupCommitter> logger)
     {
+        _persist = persist;
         _txns = txns;
         _reader = reader;
         _oracle = oracle;
@@ -69,6 +81,26 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
         return _inbox.Writer.TryWrite(pending)
             ? pending.Committed.Task
             : Task.FromException<ulong>(new AdapterException(new ErrorReport("FATAL", "57P01", "the server is shutting down")));
+    }
+
+    /// <summary>Deletes, in the background, what was staged for writes that will not be committed.</summary>
+    public void Abandon(IEnumerable<TableWrite> writes)
+    {
+        foreach (var staged in writes.Select(w => w.Staged).OfType<StagedBatch>())
+            _ = DeleteAsync(staged);
+
+        async Task DeleteAsync(StagedBatch staged)
+        {
+            try
+            {
+                using var writer = await _persist.OpenWriterAsync(staged.Shard, CancellationToken.None);
+                await writer.DeleteAsync(staged, CancellationToken.None);
+            }
+            catch (PersistException e)
+            {
+                LogLeftBehind(staged.EncodedBytes, e.Message);
+            }
+        }
     }
 
     /// <summary>Does something to the transaction log at a new time, between commits.</summary>
@@ -169,7 +201,7 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
                 await _oracle.ApplyWriteAsync(at.Timestamp, cancel);
                 _storage.AdvanceTables(at.AdvanceTo.Millis, batch.SelectMany(p => p.Writes).Select(w => w.Table));
                 Commits++;
-                Updates += batch.Sum(p => p.Writes.Sum(w => (long)w.Rows.Count));
+                Updates += batch.Sum(p => p.Writes.Sum(w => w.Count));
                 foreach (var pending in batch)
                     pending.Committed.TrySetResult(at.Timestamp.Millis);
                 return;
@@ -199,7 +231,12 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
         foreach (var group in batch.SelectMany(p => p.Writes).GroupBy(w => w.Shard))
         {
             if (_reader.RegisteredAt(group.Key) is null)
+            {
+                Abandon(group);
                 continue;
+            }
+
+            merged.AddRange(group.Where(w => w.Staged is not null).Select(w => Persist.Txns.TableWrite.Of(w.Staged!)));
             var parts = group.Select(w => w.Rows).Where(r => !r.IsEmpty).ToList();
             if (parts.Count == 1)
             {
@@ -219,6 +256,9 @@ internal sealed partial class GroupCommitter : IAsyncDisposable
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "a commit has to be tried again: {Reason}")]
     private partial void LogRetry(string reason);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Bytes} bytes that were staged for a write that was given up stay behind: {Reason}")]
+    private partial void LogLeftBehind(long bytes, string reason);
 
     private sealed class Pending(IReadOnlyList<TableWrite> writes)
     {

@@ -6,7 +6,8 @@ namespace Materialize.Core.Memory;
 
 /// <summary>
 /// The process's native memory for rows: power-of-two classes from 1 KiB to 16 MiB, recycled and never unmapped, on 4 KiB
-/// pages; larger requests are mappings of their own, with transparent huge pages, unmapped when freed.
+/// pages; larger requests are mappings of their own, with transparent huge pages, unmapped when freed. What stays free for a while
+/// gives its pages back (<see cref="Trim"/>): a pool that kept the peak of a hydration would cost twice the state that came of it.
 /// </summary>
 /// <remarks>
 /// <para>Why two regimes: huge pages everywhere made the kernel zero 2 MiB inside a small round (p99 of 20–30 ms), huge pages
@@ -20,17 +21,44 @@ public static unsafe partial class SlabPool
     private const int MaxShift = 24;
     private const long ArenaBytes = 32L << 20;
 
+    private const int TrimShift = 14; // smaller slabs are few bytes in all, and each would be a system call
+
     private static readonly SizeClass[] Classes = MakeClasses();
     private static readonly Lock ArenaLock = new(); // guards the arena that slabs are carved from; held for arithmetic or one mmap
     private static byte* _arena;
     private static long _arenaLeft;
     private static long _bytesInUse;
+    private static long _bytesMapped;
 
     // Fixed when the process starts, so that the compiler drops the checks where it is off.
     private static readonly SlabTracker? Tracker = SlabTracker.Wanted ? new SlabTracker() : null;
 
     /// <summary>Bytes handed out and not yet freed, in whole slabs.</summary>
     public static long BytesInUse => Volatile.Read(ref _bytesInUse);
+
+    /// <summary>Bytes that the process has from the system, in use or waiting to be; what <see cref="Trim"/> has given back does not count.</summary>
+    public static long BytesHeld
+    {
+        get
+        {
+            var bytes = Volatile.Read(ref _bytesMapped);
+            for (var i = 0; i < Classes.Length; i++)
+                bytes -= (long)Classes[i].Trimmed << (i + MinShift);
+            return bytes;
+        }
+    }
+
+    /// <summary>Gives the system the pages of slabs that have been free ever since the last call. To be called every few seconds, by one thread.</summary>
+    /// <returns>Bytes given back.</returns>
+    public static long Trim()
+    {
+        if (!OperatingSystem.IsLinux())
+            return 0;
+        var bytes = 0L;
+        for (var shift = TrimShift; shift <= MaxShift; shift++)
+            bytes += (long)Classes[shift - MinShift].Trim(1L << shift) << shift;
+        return bytes;
+    }
 
     /// <summary>What a request for <paramref name="bytes"/> really gets: always at least that much.</summary>
     public static long CapacityFor(long bytes) =>
@@ -100,6 +128,7 @@ public static unsafe partial class SlabPool
         {
             // A mapping's tail can be given back in place.
             munmap(slab + wanted, (nuint)(capacity - wanted));
+            Interlocked.Add(ref _bytesMapped, wanted - capacity);
             Interlocked.Add(ref _bytesInUse, wanted - capacity);
             Tracker?.Returned(slab, capacity);
             Tracker?.Rented(slab, wanted);
@@ -155,6 +184,7 @@ public static unsafe partial class SlabPool
 
     private static byte* Map(long bytes, bool huge)
     {
+        Interlocked.Add(ref _bytesMapped, bytes);
         if (!OperatingSystem.IsLinux())
             return (byte*)NativeMemory.AlignedAlloc((nuint)bytes, 4096);
 
@@ -168,6 +198,7 @@ public static unsafe partial class SlabPool
 
     private static void Unmap(void* address, long bytes)
     {
+        Interlocked.Add(ref _bytesMapped, -bytes);
         if (OperatingSystem.IsLinux())
             munmap(address, (nuint)bytes);
         else
@@ -183,19 +214,33 @@ public static unsafe partial class SlabPool
     [LibraryImport("libc")]
     private static partial int madvise(void* address, nuint length, int advice);
 
-    /// <summary>The free slabs of one size.</summary>
+    /// <summary>
+    /// The free slabs of one size: a stack, so those at the bottom have been there longest. The first <see cref="Trimmed"/> of them have
+    /// no pages; they get fresh ones when they are written to.
+    /// </summary>
     private sealed class SizeClass
     {
         private nint[] _free = new nint[64];
         private int _count;
+        private int _least;   // of _count since the last Trim
         private SpinLock _lock = new(enableThreadOwnerTracking: false);
+
+        public int Trimmed { get; private set; }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public byte* Pop()
         {
             var taken = false;
             _lock.Enter(ref taken);
-            var slab = _count > 0 ? (byte*)_free[--_count] : null;
+            byte* slab = null;
+            if (_count > 0)
+            {
+                slab = (byte*)_free[--_count];
+                _least = Math.Min(_least, _count);
+                if (Trimmed > _count)
+                    Trimmed = _count;
+            }
+
             _lock.Exit(useMemoryBarrier: true);
             return slab;
         }
@@ -208,6 +253,34 @@ public static unsafe partial class SlabPool
                 Array.Resize(ref _free, _count * 2);
             _free[_count++] = (nint)slab;
             _lock.Exit(useMemoryBarrier: true);
+        }
+
+        /// <summary>Returns how many slabs it has taken the pages from.</summary>
+        public int Trim(long bytes)
+        {
+            const int dontNeed = 4, page = 4096;
+            var trimmed = 0;
+
+            // One slab under each lock: others are held up by one system call, not by hundreds.
+            while (true)
+            {
+                var taken = false;
+                _lock.Enter(ref taken);
+                if (Trimmed >= _least)
+                {
+                    _least = _count;
+                    _lock.Exit(useMemoryBarrier: true);
+                    return trimmed;
+                }
+
+                // A slab need not begin where a page does: the pages that are wholly its own.
+                var start = (_free[Trimmed] + page - 1) & -page;
+                var end = (_free[Trimmed] + (nint)bytes) & -page;
+                madvise((void*)start, (nuint)(end - start), dontNeed);
+                Trimmed++;
+                trimmed++;
+                _lock.Exit(useMemoryBarrier: true);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Materialize.Clusterd;
+using Materialize.Core.Memory;
 using Materialize.Persist;
 using Materialize.Protocol;
 using Microsoft.Extensions.Logging;
@@ -46,6 +47,8 @@ internal sealed partial class InProcessOrchestrator : ReplicaSupervisor
     [
         .. base.Gauges(),
         ("mz_compute_collection_count", "Indexes and sinks that replicas inside this process maintain.", _hosts.Values.Sum(h => (long)h.CollectionCount)),
+        ("mz_slab_bytes_in_use", "Native memory for rows that is in use.", SlabPool.BytesInUse),
+        ("mz_slab_bytes_held", "Native memory for rows that the process holds, free slabs included.", SlabPool.BytesHeld),
     ];
 
     protected override TransportAddress Address(ReplicaProcess process, string service) => new TransportAddress.Memory(process.NameOf(service));

@@ -4,8 +4,9 @@ namespace Materialize.SystemTests.Durability;
 
 /// <summary>A client inserts numbered rows while processes are killed; what was acknowledged must be there, once, in every read.</summary>
 /// <param name="Kills">What is killed, in turn: 'c' a clusterd, 'e' environmentd.</param>
-/// <param name="RowsBetween">At least so many rows are acknowledged, and a read is made, between two kills; then the kill comes within <paramref name="PauseMax"/>.</param>
-internal sealed record AcknowledgedRowsRun(string Kills, int RowsBetween, TimeSpan PauseMax)
+/// <param name="RowsMin">At least so many rows are acknowledged, and a read is made, between two kills;</param>
+/// <param name="RowsMax">at most so many: how many, chance says.</param>
+internal sealed record AcknowledgedRowsRun(string Kills, int RowsMin, int RowsMax)
 {
     private readonly KilledServer _server = new();
 
@@ -60,7 +61,6 @@ internal sealed record AcknowledgedRowsRun(string Kills, int RowsBetween, TimeSp
         foreach (var kill in Kills)
         {
             await MoreRowsAsync($"before the next kill, which is of '{kill}'");
-            await Task.Delay(PauseMax * random.NextDouble());
             if (kill == 'c')
                 _server.KillClusterds();
             else
@@ -71,7 +71,7 @@ internal sealed record AcknowledgedRowsRun(string Kills, int RowsBetween, TimeSp
 
         Task MoreRowsAsync(string when)
         {
-            var (goal, reads) = (Count + RowsBetween, Reads);
+            var (goal, reads) = (Count + random.Next(RowsMin, RowsMax), Reads);
             return Eventually.HoldsAsync($"{goal} rows acknowledged and a read {when}", () => Task.FromResult(Count >= goal && Reads > reads));
         }
     }

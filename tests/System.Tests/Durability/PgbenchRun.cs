@@ -50,7 +50,7 @@ internal sealed record PgbenchRun(int Scale, int Clients, int Seconds, string Ki
         var watchers = new[] { SubscribeAsync(enough.Token), ReadAsync(enough.Token) };
         await WatchedAsync(Eventually.HoldsAsync("the subscription and the reads see the snapshot", () => Task.FromResult(TimesSeen > 0 && Reads > 0)), watchers);
         var bench = upstream.PgbenchAsync("-c", $"{Clients}", "-T", $"{Seconds}");
-        await WatchedAsync(KillAsync(), watchers);
+        await WatchedAsync(KillAsync(Stopwatch.StartNew()), watchers);
         await WatchedAsync(bench, watchers);
 
         // Nothing changes upstream any more: when the history has come, everything that was written before it must have, too.
@@ -156,18 +156,18 @@ internal sealed record PgbenchRun(int Scale, int Clients, int Seconds, string Ki
         },
         until);
 
-    private async Task KillAsync()
+    /// <param name="running">Since the bench began.</param>
+    private async Task KillAsync(Stopwatch running)
     {
         var random = new Random();
-        var pause = TimeSpan.FromSeconds(Seconds) / (Kills.Length + 1);
-        foreach (var kill in Kills)
+        for (var i = 0; i < Kills.Length; i++)
         {
-            await Task.Delay(pause * (0.5 + (random.NextDouble() / 2)));
-
             // Not before the last kill has been survived: it is the next one of a working system.
             var (times, reads) = (TimesSeen, Reads);
-            await Eventually.HoldsAsync("the watchers see something between two kills", () => Task.FromResult(TimesSeen > times && Reads > reads));
-            if (kill == 'c')
+            var due = TimeSpan.FromSeconds(Seconds) * (i + random.NextDouble()) / Kills.Length;
+            await Eventually.HoldsAsync(
+                "the watchers see something between two kills", () => Task.FromResult(running.Elapsed >= due && TimesSeen > times && Reads > reads));
+            if (Kills[i] == 'c')
                 _server.KillClusterds();
             else
                 await _server.KillEnvironmentdAsync();

@@ -51,6 +51,7 @@ internal sealed class KilledServer : IAsyncDisposable
             }
             catch (Exception e) when (IsAway(e))
             {
+                // Away: asked again, as a client would, without keeping a processor busy that its start needs.
                 await Task.Delay(20, CancellationToken.None);
             }
         }

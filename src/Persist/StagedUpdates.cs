@@ -1,14 +1,14 @@
-using Materialize.Persist;
 using Materialize.Persist.Columns;
 using Materialize.Repr;
 
-namespace Materialize.Storage;
+namespace Materialize.Persist;
 
 /// <summary>
 /// Updates on their way to a shard, all at one time, which need not be known yet. What is large goes to the blob store ahead of its append,
 /// so memory stays bounded. One task.
 /// </summary>
-internal sealed class StagedUpdates(WriteHandle writer)
+/// <param name="writer">Not owned.</param>
+public sealed class StagedUpdates(WriteHandle writer)
 {
     private const int MemoryBytesMax = 4 * 1024 * 1024;
 

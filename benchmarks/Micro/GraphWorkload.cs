@@ -28,17 +28,17 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
         {
             var both = edges.Concat(edges.Map("reverse", Reverse, new RowShape(16)).Ok);
             var labels = loop.NewVariable(new RowShape(16));
-            var inside = loop.Enter(both).Arrange("edges", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8)).Arranged;
+            var inside = loop.Enter(both).Arrange("edges", ColumnKernels.Split(1, 1), new RowShape(8), new RowShape(8)).Arranged;
             // Small labels first: a component has mostly settled on its least when the others come, and they spread no further.
             var own = loop.EnterAt(both.Map("own", Own, new RowShape(16)).Ok.Distinct("nodes"), row => 256 * (uint)System.Numerics.BitOperations.Log2(*(ulong*)row + 1));
-            var spread = labels.Value.Arrange("labels", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8)).Arranged
+            var spread = labels.Value.Arrange("labels", ColumnKernels.Split(1, 1), new RowShape(8), new RowShape(8)).Arranged
                 .Join("spread", inside, Spread, new RowShape(16)).Ok;
-            result = loop.Leave(labels.Set(own.Concat(spread).TopK("least", ByLabel, new RowShape(8), new RowShape(8), RowShape.Empty, 1, 0, Labelled, new RowShape(16)).Ok));
+            result = loop.Leave(labels.Set(own.Concat(spread).TopK("least", ColumnKernels.SplitSorted(descending: false), new RowShape(8), new RowShape(8), RowShape.Empty, 1, 0, Labelled, new RowShape(16)).Ok));
         }
         else
         {
             var reached = loop.NewVariable(new RowShape(8));
-            var inside = loop.Enter(edges).Arrange("edges", ColumnKernels.SplitFirst(1), new RowShape(8), new RowShape(8)).Arranged;
+            var inside = loop.Enter(edges).Arrange("edges", ColumnKernels.Split(1, 1), new RowShape(8), new RowShape(8)).Arranged;
             var next = reached.Value.Arrange("reached", null, default, default).Arranged.Join("step", inside, Target, new RowShape(8)).Ok;
             result = loop.Leave(reached.Set(loop.Enter(root).Concat(next).Distinct()));
         }
@@ -132,29 +132,13 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
         io.Emitted = io.Count;
     }
 
-    private static void ByLabel(KernelIo io)
-    {
-        var keys = (ulong*)io.Outputs[0].AppendFixed(io.Count);
-        var sorts = (ulong*)io.Outputs[1].AppendFixed(io.Count);
-        io.Outputs[2].AppendFixed(io.Count);
-        for (var i = 0; i < io.Count; i++)
-        {
-            var row = (ulong*)io.Parts[0][i];
-            keys[i] = row[0];
-            sorts[i] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(row[1]);
-            io.Selected[i] = i;
-        }
-
-        io.Emitted = io.Count;
-    }
-
     private static void Labelled(KernelIo io)
     {
         var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
         for (var i = 0; i < io.Count; i++)
         {
             rows[2 * i] = *(ulong*)io.Parts[0][i];
-            rows[(2 * i) + 1] = System.Buffers.Binary.BinaryPrimitives.ReverseEndianness(*(ulong*)io.Parts[2][i]);
+            rows[(2 * i) + 1] = ColumnKernels.Sorted(*(ulong*)io.Parts[2][i], descending: false);
             io.Selected[i] = i;
         }
 
