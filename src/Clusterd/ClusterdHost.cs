@@ -95,6 +95,9 @@ public sealed class ClusterdHost : IAsyncDisposable
     /// <summary>Exports of the dataflows that run here.</summary>
     public int CollectionCount => _compute.CollectionCount;
 
+    /// <inheritdoc cref="ComputeState.SinkBacklogBytes"/>
+    public long SinkBacklogBytes => _compute.SinkBacklogBytes;
+
     /// <exception cref="IOException">An address cannot be listened on.</exception>
     public static async Task<ClusterdHost> StartAsync(ClusterdOptions options, CancellationToken cancel)
     {

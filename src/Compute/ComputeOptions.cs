@@ -13,6 +13,9 @@ public sealed record ComputeOptions
     /// <summary>The replica's other processes; null: there are none.</summary>
     public ReplicaMesh? Mesh { get; init; }
 
+    /// <summary>A sink that is behind by more than this, because the store is slow, holds the sources of its dataflow back.</summary>
+    public long SinkBacklogBytesMax { get; init; } = 64L << 20;
+
     /// <summary>Not owned.</summary>
     public required PersistClient Persist { get; init; }
 

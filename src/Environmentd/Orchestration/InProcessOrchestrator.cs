@@ -47,6 +47,7 @@ internal sealed partial class InProcessOrchestrator : ReplicaSupervisor
     [
         .. base.Gauges(),
         ("mz_compute_collection_count", "Indexes and sinks that replicas inside this process maintain.", _hosts.Values.Sum(h => (long)h.CollectionCount)),
+        ("mz_sink_backlog_bytes", "What materialized views have been given and have not written yet.", _hosts.Values.Sum(h => h.SinkBacklogBytes)),
         ("mz_slab_bytes_in_use", "Native memory for rows that is in use.", SlabPool.BytesInUse),
         ("mz_slab_bytes_held", "Native memory for rows that the process holds, free slabs included.", SlabPool.BytesHeld),
     ];
