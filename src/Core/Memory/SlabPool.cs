@@ -10,8 +10,10 @@ namespace Materialize.Core.Memory;
 /// gives its pages back (<see cref="Trim"/>): a pool that kept the peak of a hydration would cost twice the state that came of it.
 /// </summary>
 /// <remarks>
-/// <para>Why two regimes: huge pages everywhere made the kernel zero 2 MiB inside a small round (p99 of 20–30 ms), huge pages
-/// nowhere made large merges pay a fault each 4 KiB (performance.md §1). Recycled memory is dirty: nobody may rely on zeroes.</para>
+/// <para>Why two regimes: huge pages everywhere made the kernel zero 2 MiB inside a small round (p99 of 20–30 ms, and again 25–38 against
+/// 12–19 ms for join when the arenas were tried on them), huge pages nowhere made large merges pay a fault each 4 KiB (performance.md §1).
+/// What is long-lived and read at random, as tables are, asks for <see cref="RentHuge"/>. Recycled memory is dirty: nobody may rely on
+/// zeroes.</para>
 /// <para>Any thread. Each class is a stack under a spin lock held for a few instructions; a thread asks for kilobytes at a
 /// time, so that contention does not matter.</para>
 /// </remarks>
@@ -85,6 +87,27 @@ public static unsafe partial class SlabPool
 
         Tracker?.Rented(slab, capacity);
         return slab;
+    }
+
+    /// <summary>
+    /// A mapping of its own on huge pages, zeroed: for what lives long and is read at random, where a miss of the address cache costs as much as
+    /// that of the data.
+    /// </summary>
+    /// <param name="capacity">A multiple of 4 KiB; worth it from some MiB on.</param>
+    public static byte* RentHuge(long capacity)
+    {
+        Interlocked.Add(ref _bytesInUse, capacity);
+        var slab = Map(capacity, huge: true);
+        Tracker?.Rented(slab, capacity);
+        return slab;
+    }
+
+    /// <summary>Gives back what <see cref="RentHuge"/> gave, with the same capacity.</summary>
+    public static void ReturnHuge(void* slab, long capacity)
+    {
+        Interlocked.Add(ref _bytesInUse, -capacity);
+        Tracker?.Returned((byte*)slab, capacity);
+        Unmap(slab, capacity);
     }
 
     /// <summary>A point in time for <see cref="Outstanding"/>; 0 unless slabs are tracked.</summary>
@@ -186,7 +209,11 @@ public static unsafe partial class SlabPool
     {
         Interlocked.Add(ref _bytesMapped, bytes);
         if (!OperatingSystem.IsLinux())
-            return (byte*)NativeMemory.AlignedAlloc((nuint)bytes, 4096);
+        {
+            var aligned = NativeMemory.AlignedAlloc((nuint)bytes, 4096);
+            NativeMemory.Clear(aligned, (nuint)bytes);
+            return (byte*)aligned;
+        }
 
         const int readWrite = 3, privateAnonymous = 0x22, adviseHuge = 14, adviseNoHuge = 15;
         var address = mmap(null, (nuint)bytes, readWrite, privateAnonymous, -1, 0);

@@ -20,13 +20,18 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     private const int PageShift = 13;
     private const int PageRecords = 1 << PageShift;
     private const int ArenaBytes = 1 << 20;
+
+    // Tables beyond some MiB are on huge pages: nearly every lookup would miss the address cache otherwise.
+    private const long HugeBytes = 4 << 20;
     private readonly RowShape _keyShape;
     private readonly bool _keysStored;
     private readonly int _keyOffset;
     private readonly int _accumulatorOffset;
     private readonly int _stride;
-    private readonly List<(nint Address, long Capacity)> _pages = [];
+    private readonly List<(nint Address, long Capacity)> _pages = []; // slabs of one page each, later of several
     private nint[] _addresses = new nint[4]; // of pages: what lookups read
+    private nint _chunk;       // what is left of the last slab of several pages
+    private long _chunkLeft;
     private ulong* _index;
     private long _indexCapacity;
     private int _indexBits;
@@ -226,10 +231,9 @@ internal sealed unsafe class AccumulatorTable : IDisposable
 
     public void Dispose()
     {
-        SlabPool.Return(_index, _indexCapacity);
-        _index = null;
+        ReturnIndex();
         foreach (var (address, capacity) in _pages)
-            SlabPool.Return((void*)address, capacity);
+            ReturnPage(address, capacity);
         foreach (var (address, capacity) in _arena)
             SlabPool.Return((void*)address, capacity);
         _pages.Clear();
@@ -273,14 +277,55 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         }
         else if (number % PageRecords == 0)
         {
-            var capacity = SlabPool.CapacityFor((long)PageRecords * _stride);
-            _pages.Add(((nint)SlabPool.Rent(capacity), capacity));
-            if (_pages.Count > _addresses.Length)
-                Array.Resize(ref _addresses, _pages.Count * 2);
-            _addresses[_pages.Count - 1] = _pages[^1].Address;
+            var page = number >> PageShift;
+            if (page >= _addresses.Length)
+                Array.Resize(ref _addresses, page * 2);
+            _addresses[page] = NewPage((long)number * _stride);
         }
 
         return number;
+    }
+
+    private nint NewPage(long bytesBefore)
+    {
+        var bytes = (long)PageRecords * _stride;
+        if (bytesBefore < HugeBytes)
+        {
+            var capacity = SlabPool.CapacityFor(bytes);
+            _pages.Add(((nint)SlabPool.Rent(capacity), capacity));
+            return _pages[^1].Address;
+        }
+
+        if (_chunkLeft < bytes)
+        {
+            // Half as much again, and never a single page, by which the two kinds are told apart: what is not written yet costs address space only.
+            _chunkLeft = Math.Max(2, (Math.Max(bytesBefore / 2, HugeBytes) / bytes) + 1) * bytes;
+            _chunk = (nint)SlabPool.RentHuge(_chunkLeft);
+            _pages.Add((_chunk, _chunkLeft));
+        }
+
+        var page = _chunk;
+        _chunk += (nint)bytes;
+        _chunkLeft -= bytes;
+        return page;
+    }
+
+    private void ReturnPage(nint address, long capacity)
+    {
+        // The first slabs are single pages, of whatever capacity a page has; only later ones are larger.
+        if (capacity <= SlabPool.CapacityFor((long)PageRecords * _stride))
+            SlabPool.Return((void*)address, capacity);
+        else
+            SlabPool.ReturnHuge((void*)address, capacity);
+    }
+
+    private void ReturnIndex()
+    {
+        if (_indexCapacity >= HugeBytes)
+            SlabPool.ReturnHuge(_index, _indexCapacity);
+        else
+            SlabPool.Return(_index, _indexCapacity);
+        _index = null;
     }
 
     private byte* StoreKey(byte* key, int length)
@@ -303,11 +348,21 @@ internal sealed unsafe class AccumulatorTable : IDisposable
 
     private void GrowIndex(int bits)
     {
-        SlabPool.Return(_index, _indexCapacity);
-        _indexCapacity = SlabPool.CapacityFor(sizeof(ulong) * (1L << bits));
-        _index = (ulong*)SlabPool.Rent(_indexCapacity);
+        ReturnIndex();
+        var bytes = sizeof(ulong) * (1L << bits);
+        if (bytes >= HugeBytes)
+        {
+            _indexCapacity = bytes;
+            _index = (ulong*)SlabPool.RentHuge(bytes);
+        }
+        else
+        {
+            _indexCapacity = SlabPool.CapacityFor(bytes);
+            _index = (ulong*)SlabPool.Rent(_indexCapacity);
+            new Span<ulong>(_index, 1 << bits).Clear();
+        }
+
         _indexBits = bits;
-        new Span<byte>(_index, sizeof(ulong) * (1 << bits)).Clear();
         var mask = (1UL << bits) - 1;
         for (var number = 0; number < _records; number++)
         {
