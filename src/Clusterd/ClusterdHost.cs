@@ -17,20 +17,23 @@ public sealed record ClusterdOptions
 
     public required int Workers { get; init; }
 
-    /// <inheritdoc cref="ComputeOptions.Mesh"/>
-    public ReplicaMesh? Mesh { get; init; }
+    /// <summary>Which of the replica's processes this is.</summary>
+    public int Process { get; init; }
+
+    /// <summary>Where each of the replica's processes listens for the others; one or none: there are no others.</summary>
+    public IReadOnlyList<TransportAddress> MeshAddresses { get; init; } = [];
 
     /// <summary>Not owned.</summary>
     public required PersistClient Persist { get; init; }
 
-    /// <summary>This process's name, to turn away misdirected controllers; empty: none is.</summary>
+    /// <summary>The replica's name, to turn away misdirected controllers and processes of others; empty: no controller is.</summary>
     public string Host { get; init; } = "";
 
     public required TimeProvider Time { get; init; }
 
     public required ILoggerFactory Logs { get; init; }
 
-    /// <summary>See <see cref="ComputeOptions.Fatal"/>.</summary>
+    /// <summary>Told, once, what keeps this process from going on; it should end. See <see cref="ComputeOptions.Fatal"/>.</summary>
     public required Action<Exception> Fatal { get; init; }
 }
 
@@ -55,7 +58,7 @@ public sealed class ClusterdHost : IAsyncDisposable
         _compute = new ComputeState(new ComputeOptions
         {
             Workers = options.Workers,
-            Mesh = options.Mesh,
+            Mesh = options.MeshAddresses.Count > 1 ? new ReplicaMesh(options.Host, options.Process, options.MeshAddresses, options.Transport) : null,
             Persist = options.Persist,
             Time = options.Time,
             Logs = options.Logs,
@@ -91,6 +94,9 @@ public sealed class ClusterdHost : IAsyncDisposable
 
     /// <summary>Exports of the dataflows that run here.</summary>
     public int CollectionCount => _compute.CollectionCount;
+
+    /// <inheritdoc cref="ComputeState.SinkBacklogBytes"/>
+    public long SinkBacklogBytes => _compute.SinkBacklogBytes;
 
     /// <exception cref="IOException">An address cannot be listened on.</exception>
     public static async Task<ClusterdHost> StartAsync(ClusterdOptions options, CancellationToken cancel)

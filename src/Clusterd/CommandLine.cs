@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using Materialize.Protocol;
 
@@ -24,7 +22,7 @@ internal sealed record CommandLine
     public required int Workers { get; init; }
 
     /// <summary>Where each process of the replica listens for the others; one or none: there are no others.</summary>
-    public required IReadOnlyList<EndPoint> MeshAddresses { get; init; }
+    public required IReadOnlyList<TransportAddress> MeshAddresses { get; init; }
 
     public required string BlobUrl { get; init; }
 
@@ -102,19 +100,7 @@ internal sealed record CommandLine
         TransportAddress.TryParse(text, out var address) ? address! : throw new UsageException($"--{flag}: \"{text}\" is neither host:port nor unix:path");
 
     /// <summary>host:port, host (the usual port), or unix:path.</summary>
-    private static EndPoint MeshAddress(string text)
-    {
-        if (!TransportAddress.TryParse(text, out var address))
-            address = new TransportAddress.Tcp(text, MeshPort);
-        return address switch
-        {
-            TransportAddress.Unix unix => new UnixDomainSocketEndPoint(unix.Path),
-            TransportAddress.Tcp tcp when IPAddress.TryParse(tcp.Host, out var ip) => new IPEndPoint(ip, tcp.Port),
-            TransportAddress.Tcp { Host: "localhost" } tcp => new IPEndPoint(IPAddress.Loopback, tcp.Port),
-            TransportAddress.Tcp tcp => new DnsEndPoint(tcp.Host, tcp.Port),
-            _ => throw new UsageException($"--mesh-addresses: \"{text}\" is no address"),
-        };
-    }
+    private static TransportAddress MeshAddress(string text) => TransportAddress.TryParse(text, out var address) ? address! : new TransportAddress.Tcp(text, MeshPort);
 
     private static int Number(string flag, string text, int min) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= min

@@ -59,6 +59,7 @@ internal static class InternalHttp
         Add("process_threads", "gauge", "Threads.", process.Threads.Count);
         Add("mz_process_uptime_seconds", "gauge", "Time since the process started to serve.", uptime.TotalSeconds);
         Add("mz_compute_collection_count", "gauge", "Indexes and sinks that this process maintains.", host.CollectionCount);
+        Add("mz_sink_backlog_bytes", "gauge", "What materialized views have been given and have not written yet.", host.SinkBacklogBytes);
         Add("dotnet_gc_heap_bytes", "gauge", "Managed heap.", GC.GetTotalMemory(false));
         Add("dotnet_gc_committed_bytes", "gauge", "Memory that the managed heap holds, garbage and free room included.", GC.GetGCMemoryInfo().TotalCommittedBytes);
         Add("mz_slab_bytes_in_use", "gauge", "Native memory for rows that is in use.", SlabPool.BytesInUse);

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Materialize.Clusterd;
-using Materialize.Compute;
 using Materialize.Core.Memory;
 using Materialize.Protocol;
 using Microsoft.Extensions.Logging;
@@ -36,7 +35,8 @@ try
             ComputeAddress = options.ComputeAddress,
             StorageAddress = options.StorageAddress,
             Workers = options.Workers,
-            Mesh = options.MeshAddresses.Count > 1 ? new ReplicaMesh(options.Host, options.Process, options.MeshAddresses) : null,
+            Process = options.Process,
+            MeshAddresses = options.MeshAddresses,
             Persist = persist.Client,
             Host = options.Host,
             Time = TimeProvider.System,

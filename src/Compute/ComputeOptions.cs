@@ -1,5 +1,5 @@
-using System.Net;
 using Materialize.Persist;
+using Materialize.Protocol;
 using Microsoft.Extensions.Logging;
 
 namespace Materialize.Compute;
@@ -12,6 +12,9 @@ public sealed record ComputeOptions
 
     /// <summary>The replica's other processes; null: there are none.</summary>
     public ReplicaMesh? Mesh { get; init; }
+
+    /// <summary>A sink that is behind by more than this, because the store is slow, holds the sources of its dataflow back.</summary>
+    public long SinkBacklogBytesMax { get; init; } = 64L << 20;
 
     /// <summary>Not owned.</summary>
     public required PersistClient Persist { get; init; }
@@ -31,4 +34,5 @@ public sealed record ComputeOptions
 /// <param name="Replica">A name that all its processes have, and no other replica's.</param>
 /// <param name="Process">From 0. Process 0 is the one that takes commands.</param>
 /// <param name="Addresses">Where each process listens for those with a higher number.</param>
-public sealed record ReplicaMesh(string Replica, int Process, IReadOnlyList<EndPoint> Addresses);
+/// <param name="Transport">By which they reach each other.</param>
+public sealed record ReplicaMesh(string Replica, int Process, IReadOnlyList<TransportAddress> Addresses, ITransport Transport);

@@ -6,8 +6,6 @@
 // the others: the next Hello finds only fresh ones, and a stale one, which has another nonce, cannot join them. A later Hello to processes
 // that have their mesh is a new session only: a controller that comes back finds its dataflows.
 
-using System.Net;
-using System.Net.Sockets;
 using System.Threading.Channels;
 using Materialize.Compute.Workers;
 using Materialize.Dataflow.Runtime;
@@ -182,15 +180,15 @@ public sealed partial class ComputeState
         var options = _options.Mesh!;
         try
         {
-            using var listener = Listen(options.Addresses[options.Process]);
+            await using var network = await MeshNetwork.ListenAsync(options, closed);
             var epoch = BitConverter.ToUInt64(nonce.ToByteArray());
-            _mesh = await Mesh.JoinAsync(new MeshOptions(options.Replica, epoch, options.Process, options.Addresses, _options.Workers), listener, closed);
+            _mesh = await Mesh.JoinAsync(new MeshOptions(options.Replica, epoch, options.Process, options.Addresses.Count, _options.Workers), network, closed);
         }
         catch (OperationCanceledException)
         {
             return false;
         }
-        catch (Exception e) when (e is SocketException or InvalidDataException)
+        catch (Exception e) when (e is IOException or InvalidDataException)
         {
             Fail(e);
             return false;
@@ -222,32 +220,6 @@ public sealed partial class ComputeState
             return;
         await _mesh.DisposeAsync();
         await _following;
-    }
-
-    private static Socket Listen(EndPoint address)
-    {
-        var local = address switch
-        {
-            // The name that peers know may be one that only they resolve.
-            DnsEndPoint dns => new IPEndPoint(IPAddress.IPv6Any, dns.Port),
-            _ => address,
-        };
-        if (local is UnixDomainSocketEndPoint unix)
-            File.Delete(unix.ToString());   // Left behind by an earlier life; a process of its number is the only one to use it.
-        var listener = new Socket(local.AddressFamily, SocketType.Stream, local.AddressFamily == AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
-        try
-        {
-            if (local is IPEndPoint { Address: var any } && any.Equals(IPAddress.IPv6Any))
-                listener.DualMode = true;
-            listener.Bind(local);
-            listener.Listen();
-            return listener;
-        }
-        catch
-        {
-            listener.Dispose();
-            throw;
-        }
     }
 
     [Microsoft.Extensions.Logging.LoggerMessage(Level = Microsoft.Extensions.Logging.LogLevel.Information, Message = "process {Process} has joined the replica's {Processes} processes")]

@@ -27,6 +27,7 @@ public sealed partial class ComputeState : IAsyncDisposable
     private readonly Dictionary<Guid, (PeekJob Job, CancellationTokenSource? Stop)> _peeks = [];
     private WorkerThreads? _workers;
     private InstanceConfig? _config;
+    private long _sinkBacklogBytes;
     private int _fatal;
     private volatile bool _disposing;
 
@@ -42,6 +43,9 @@ public sealed partial class ComputeState : IAsyncDisposable
 
     /// <summary>Exports of installed dataflows, for metrics. Any thread; a recent value.</summary>
     public int CollectionCount { get; private set; }
+
+    /// <summary>What sinks have been given and have not written yet, for metrics. Any thread.</summary>
+    public long SinkBacklogBytes => Volatile.Read(ref _sinkBacklogBytes);
 
     private bool LeadsReplica => _options.Mesh is not { Process: > 0 };
 
@@ -103,11 +107,17 @@ public sealed partial class ComputeState : IAsyncDisposable
     private void Create(DataflowDescription description)
     {
         Action<Exception> failed = Fail;
+        var backlogs = new List<SinkBacklog>();   // complete before a source begins to read
         var plan = new DataflowPlan(
             description,
             import => new PersistSource(
-                _readers, import, description.AsOf!.Value, description.Until, _workers!.Count, Reads(import), failed, _options.Time, _logger),
-            (sink, metadata) => new PersistSink(sink, metadata, description.AsOf!.Value, _options.Persist, _options.Time, failed, _logger));
+                _readers, import, description.AsOf!.Value, description.Until, _workers!.Count, Reads(import), backlogs, failed, _options.Time, _logger),
+            (sink, metadata) =>
+            {
+                var backlog = new SinkBacklog(_options.SinkBacklogBytesMax, bytes => Interlocked.Add(ref _sinkBacklogBytes, bytes));
+                backlogs.Add(backlog);
+                return new PersistSink(sink, metadata, description.AsOf!.Value, backlog, _options.Persist, _options.Time, failed, _logger);
+            });
         var installed = new InstalledDataflow(plan);
         foreach (var id in description.ExportIds)
             _installed.Add(id, installed);

@@ -1,13 +1,13 @@
 using Materialize.Environmentd;
 
-Options options;
+ServerOptions options;
 try
 {
-    options = Options.Parse(args);
+    options = CommandLine.Parse(args);
 }
 catch (OptionException e)
 {
-    Console.Error.WriteLine(e.IsHelp ? Options.Usage : $"environmentd: {e.Message}\n\n{Options.Usage}");
+    Console.Error.WriteLine(e.IsHelp ? CommandLine.Usage : $"environmentd: {e.Message}\n\n{CommandLine.Usage}");
     return e.IsHelp ? 0 : 2;
 }
 

@@ -28,14 +28,14 @@ internal sealed class Replica : IAsyncDisposable
     private Controller? _controller;
     private bool _isEnding;
 
-    private Replica(PersistClient persist, bool ownsPersist, int workers, int processes)
+    private Replica(PersistClient persist, bool ownsPersist, int workers, int processes, long? sinkBacklogBytesMax)
     {
         Persist = persist;
         _ownsPersist = ownsPersist;
         // The first over TCP, as in a deployment; the others over unix sockets, as where all are children of one process.
-        EndPoint[] mesh = [.. Enumerable.Range(0, processes).Select(p => p == 0 ? FreePort() : new UnixDomainSocketEndPoint(Path.Combine(_sockets, $"{p}")) as EndPoint)];
+        TransportAddress[] mesh = [.. Enumerable.Range(0, processes).Select(p => p == 0 ? FreePort() : new TransportAddress.Unix(Path.Combine(_sockets, $"{p}")) as TransportAddress)];
         for (var i = 0; i < processes; i++)
-            Start(i, workers, mesh);
+            Start(i, workers, mesh, sinkBacklogBytesMax);
     }
 
     public PersistClient Persist { get; }
@@ -44,11 +44,13 @@ internal sealed class Replica : IAsyncDisposable
 
     public Controller Controller => _controller!;
 
+    public long SinkBacklogBytes => _processes.Sum(p => p.State.SinkBacklogBytes);
+
     /// <param name="workers">Of each process.</param>
     /// <param name="persist">Null: stores of its own.</param>
-    public static async Task<Replica> StartAsync(int workers, PersistClient? persist = null, int processes = 1)
+    public static async Task<Replica> StartAsync(int workers, PersistClient? persist = null, int processes = 1, long? sinkBacklogBytesMax = null)
     {
-        var replica = new Replica(persist ?? NewPersist(), persist is null, workers, processes);
+        var replica = new Replica(persist ?? NewPersist(), persist is null, workers, processes, sinkBacklogBytesMax);
         await replica.ConnectAsync([]);
         return replica;
     }
@@ -81,19 +83,19 @@ internal sealed class Replica : IAsyncDisposable
 
     private static TransportAddress.Memory Address(int process) => new($"compute-{process}");
 
-    private static IPEndPoint FreePort()
+    private static TransportAddress.Tcp FreePort()
     {
         using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         probe.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return (IPEndPoint)probe.LocalEndPoint!;
+        return new TransportAddress.Tcp("127.0.0.1", ((IPEndPoint)probe.LocalEndPoint!).Port);
     }
 
-    private void Start(int process, int workers, EndPoint[] mesh)
+    private void Start(int process, int workers, TransportAddress[] mesh, long? sinkBacklogBytesMax)
     {
-        var state = new ComputeState(new ComputeOptions
+        var options = new ComputeOptions
         {
             Workers = workers,
-            Mesh = mesh.Length > 1 ? new ReplicaMesh("r1", process, mesh) : null,
+            Mesh = mesh.Length > 1 ? new ReplicaMesh("r1", process, mesh, new SocketTransport()) : null,
             Persist = Persist,
             Time = TimeProvider.System,
             Logs = NullLoggerFactory.Instance,
@@ -103,7 +105,8 @@ internal sealed class Replica : IAsyncDisposable
                 if (!_isEnding)
                     Failure.TrySetException(e);
             },
-        });
+        };
+        var state = new ComputeState(sinkBacklogBytesMax is { } max ? options with { SinkBacklogBytesMax = max } : options);
         var listener = _transport.ListenAsync(Address(process), _stop.Token).AsTask().GetAwaiter().GetResult();
         var server = new CommandServer<ComputeCommand, ComputeResponse>(
             listener, Hello, FrameOptions.Server, ProtocolCodecs.ComputeCommands, ProtocolCodecs.ComputeResponses, state.ServeAsync, TimeProvider.System, NullLogger.Instance);

@@ -1,3 +1,4 @@
+using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 using Materialize.Core.Rows;
@@ -143,25 +144,57 @@ public sealed class MeshTests
     {
         var cancel = TestContext.Current.CancellationToken;
         var listeners = Listeners(2);
-        var first = Mesh.JoinAsync(new MeshOptions("r1", 8, 0, Addresses(listeners), 1), listeners[0], cancel);
+        var first = Mesh.JoinAsync(new MeshOptions("r1", 8, 0, listeners.Length, 1), new SocketNetwork(listeners, 0), cancel);
         using var giveUp = new CancellationTokenSource();
-        var stale = Mesh.JoinAsync(new MeshOptions("r1", 7, 1, Addresses(listeners), 1), listeners[1], giveUp.Token);
+        var stale = Mesh.JoinAsync(new MeshOptions("r1", 7, 1, listeners.Length, 1), new SocketNetwork(listeners, 1), giveUp.Token);
 
         // Another stranger is answered and turned away, which is after the stale one was: connections are taken in order.
         using var stranger = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await stranger.ConnectAsync(listeners[0].LocalEndPoint!, cancel);
         await stranger.SendAsync(new byte[64], SocketFlags.None, cancel);
-        while (await stranger.ReceiveAsync(new byte[256], SocketFlags.None, cancel) > 0)
-        {
-        }
-
+        await ReadToEndAsync(stranger, cancel);
         Assert.False(first.IsCompleted);
         Assert.False(stale.IsCompleted);
         await giveUp.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => stale);
-        var second = await Mesh.JoinAsync(new MeshOptions("r1", 8, 1, Addresses(listeners), 1), listeners[1], cancel);
+        var second = await Mesh.JoinAsync(new MeshOptions("r1", 8, 1, listeners.Length, 1), new SocketNetwork(listeners, 1), cancel);
         await using var joined = await first;
         await using var other = second;
+        foreach (var listener in listeners)
+            listener.Dispose();
+    }
+
+    /// <summary>The patience for one that says nothing is seconds; many of them, one after the other, would be minutes.</summary>
+    [Fact]
+    public async Task Strangers_that_say_nothing_or_nonsense_keep_no_peer_waiting()
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        var listeners = Listeners(2);
+        var first = Mesh.JoinAsync(new MeshOptions("r1", 1, 0, 2, 1), new SocketNetwork(listeners, 0), cancel);
+        var strangers = new List<Socket>();
+        for (var i = 0; i < 60; i++)
+        {
+            var stranger = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await stranger.ConnectAsync(listeners[0].LocalEndPoint!, cancel);
+            strangers.Add(stranger);
+
+            // Silent, or half a greeting, or what another program would say.
+            if (i % 3 == 1)
+                await stranger.SendAsync(BitConverter.GetBytes(0x4853454D5A4DUL), SocketFlags.None, cancel);
+            else if (i % 3 == 2)
+                await stranger.SendAsync("GET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"u8.ToArray(), SocketFlags.None, cancel);
+        }
+
+        await using var second = await Mesh.JoinAsync(new MeshOptions("r1", 1, 1, 2, 1), new SocketNetwork(listeners, 1), cancel);
+        await using var joined = await first.WaitAsync(TimeSpan.FromSeconds(20), cancel);
+
+        // All who waited were let go.
+        foreach (var stranger in strangers)
+        {
+            await ReadToEndAsync(stranger, cancel);
+            stranger.Dispose();
+        }
+
         foreach (var listener in listeners)
             listener.Dispose();
     }
@@ -172,8 +205,8 @@ public sealed class MeshTests
         var cancel = TestContext.Current.CancellationToken;
         var listeners = Listeners(2);
         using var giveUp = new CancellationTokenSource();
-        var first = Mesh.JoinAsync(new MeshOptions("r1", 7, 0, Addresses(listeners), 1), listeners[0], giveUp.Token);
-        await Assert.ThrowsAsync<InvalidDataException>(() => Mesh.JoinAsync(new MeshOptions("r1", 7, 1, Addresses(listeners), 2), listeners[1], cancel));
+        var first = Mesh.JoinAsync(new MeshOptions("r1", 7, 0, listeners.Length, 1), new SocketNetwork(listeners, 0), giveUp.Token);
+        await Assert.ThrowsAsync<InvalidDataException>(() => Mesh.JoinAsync(new MeshOptions("r1", 7, 1, listeners.Length, 2), new SocketNetwork(listeners, 1), cancel));
         await giveUp.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
         foreach (var listener in listeners)
@@ -197,6 +230,20 @@ public sealed class MeshTests
             await mesh.DisposeAsync();
     }
 
+    private static async Task ReadToEndAsync(Socket socket, CancellationToken cancel)
+    {
+        try
+        {
+            while (await socket.ReceiveAsync(new byte[256], SocketFlags.None, cancel) > 0)
+            {
+            }
+        }
+        catch (SocketException)
+        {
+            // Ended with a reset, since what was sent had not all been read.
+        }
+    }
+
     private static void ForEachWorker(Mesh[] meshes, Func<int, Action<Worker>> action)
     {
         foreach (var mesh in meshes)
@@ -211,14 +258,12 @@ public sealed class MeshTests
         var listeners = Listeners(processes);
         var joins = new Task<Mesh>[processes];
         for (var p = 0; p < processes; p++)
-            joins[p] = Mesh.JoinAsync(new MeshOptions("r1", 1, p, Addresses(listeners), workers), listeners[p], cancel);
+            joins[p] = Mesh.JoinAsync(new MeshOptions("r1", 1, p, listeners.Length, workers), new SocketNetwork(listeners, p), cancel);
         var meshes = await Task.WhenAll(joins);
         foreach (var listener in listeners)
             listener.Dispose();
         return meshes;
     }
-
-    private static EndPoint[] Addresses(Socket[] listeners) => Array.ConvertAll(listeners, l => l.LocalEndPoint!);
 
     private static Socket[] Listeners(int count)
     {
@@ -231,5 +276,44 @@ public sealed class MeshTests
         }
 
         return listeners;
+    }
+
+    /// <summary>Process <paramref name="process"/>'s end of loopback TCP.</summary>
+    private sealed class SocketNetwork(Socket[] listeners, int process) : IMeshNetwork
+    {
+        public async ValueTask<IMeshLink> ConnectAsync(int peer, CancellationToken cancel)
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(listeners[peer].LocalEndPoint!, cancel);
+                return new Link(socket);
+            }
+            catch (SocketException e)
+            {
+                socket.Dispose();
+                throw new IOException(e.Message, e);
+            }
+        }
+
+        public async ValueTask<IMeshLink> AcceptAsync(CancellationToken cancel) => new Link(await listeners[process].AcceptAsync(cancel));
+
+        private sealed class Link : IMeshLink
+        {
+            private readonly NetworkStream _stream;
+
+            public Link(Socket socket)
+            {
+                _stream = new NetworkStream(socket, ownsSocket: true);
+                Input = PipeReader.Create(_stream);
+                Output = PipeWriter.Create(_stream);
+            }
+
+            public PipeReader Input { get; }
+
+            public PipeWriter Output { get; }
+
+            public ValueTask DisposeAsync() => _stream.DisposeAsync();
+        }
     }
 }

@@ -8,7 +8,8 @@
 //   desired     everything of the view before it is
 //   append      difference before `desired`, as [known, desired)
 //
-// Worker 0 gathers the view's updates; one task does the I/O. They share a buffer under a lock held for copying only.
+// Worker 0 gathers the view's updates; one task does the I/O. They share a buffer under a lock held for copying only. How much waits
+// to be written is told to the backlog, for which the dataflow's sources wait when it is too much.
 
 using Materialize.Compute.Kernels;
 using Materialize.Compute.Render;
@@ -31,26 +32,36 @@ internal sealed partial class PersistSink
     private readonly CollectionMetadata _metadata;
     private readonly RowLayout _layout;
     private readonly ulong _asOf;
+    private readonly SinkBacklog _backlog;
     private readonly PersistClient _persist;
     private readonly TimeProvider _time;
     private readonly Action<Exception> _failed;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _changed = new(0);
-    private readonly Lock _lock = new();   // Over the three fields below.
+    private readonly Lock _lock = new();   // Over the four fields below.
     private UpdateBuffer _incoming = new();
+    private bool _hasEnded;
     private Frontier _rowFrontier;
     private Frontier _errorFrontier;
     private volatile bool _mayWrite;
     private int _started;
 
     public PersistSink(
-        SinkExport sink, CollectionMetadata metadata, ulong asOf, PersistClient persist, TimeProvider time, Action<Exception> failed, ILogger logger)
+        SinkExport sink,
+        CollectionMetadata metadata,
+        ulong asOf,
+        SinkBacklog backlog,
+        PersistClient persist,
+        TimeProvider time,
+        Action<Exception> failed,
+        ILogger logger)
     {
         _id = sink.Id;
         _metadata = metadata;
         _layout = RowLayout.For(metadata.Desc.Type.Columns);
         _asOf = asOf;
+        _backlog = backlog;
         _persist = persist;
         _time = time;
         _failed = failed;
@@ -86,8 +97,11 @@ internal sealed partial class PersistSink
     {
         lock (_lock)
         {
+            if (_hasEnded)
+                return;
             for (var i = 0; i < batch.Count; i++)
                 _incoming.Add(batch[i], batch.TimeAt(i).Value, batch.DiffAt(i));
+            _backlog.Given(_incoming.MemoryBytes);
         }
     }
 
@@ -95,8 +109,11 @@ internal sealed partial class PersistSink
     {
         lock (_lock)
         {
+            if (_hasEnded)
+                return;
             for (var i = 0; i < batch.Count; i++)
                 _incoming.Add(ShardRows.OfError(_layout, batch[i]), batch.TimeAt(i).Value, batch.DiffAt(i));
+            _backlog.Given(_incoming.MemoryBytes);
         }
     }
 
@@ -127,6 +144,14 @@ internal sealed partial class PersistSink
         {
             _failed(e);
         }
+
+        // What still comes is for nobody.
+        lock (_lock)
+        {
+            _hasEnded = true;
+            _incoming.Clear();
+            _backlog.End();
+        }
     }
 
     private async Task WriteAsync(CancellationToken cancel)
@@ -137,11 +162,13 @@ internal sealed partial class PersistSink
         var difference = new UpdateBuffer();
         if (known > 0)
         {
+            _backlog.Kept(0, isWriting: true);
             using var snapshot = await reader.SnapshotAsync(new Timestamp(known.Value - 1), cancel);
             await foreach (var updates in snapshot.ReadAsync(cancel))
                 Subtract(difference, updates);
         }
 
+        _backlog.Kept(difference.MemoryBytes, isWriting: false);
         UpperAdvanced?.Invoke(known);
         Task? moved = null;
         Task? changed = null;
@@ -152,9 +179,13 @@ internal sealed partial class PersistSink
             // Nothing of the view is known at the as-of until the frontier is beyond it: before, the difference is all that was there.
             if (_mayWrite && !(desired <= Math.Max(from, _asOf)))
             {
+                _backlog.Kept(difference.MemoryBytes, isWriting: true);
                 (known, var fell) = await AppendAsync(writer, difference, from, desired, cancel);
                 if (fell)
                     known = await FollowAsync(reader, difference, from, cancel);
+
+                // One that failed is still to be done.
+                _backlog.Kept(difference.MemoryBytes, isWriting: known == from);
                 moved = null;
                 UpperAdvanced?.Invoke(known);
                 if (known is { } to and > 0)
@@ -186,6 +217,7 @@ internal sealed partial class PersistSink
         lock (_lock)
         {
             (taken, _incoming) = (_incoming, new UpdateBuffer());
+            _backlog.Taken();
             frontier = Frontier.Min(_rowFrontier, _errorFrontier);
         }
 

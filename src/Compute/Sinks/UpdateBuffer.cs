@@ -31,6 +31,9 @@ internal sealed class UpdateBuffer
     /// <summary>Bytes of rows held.</summary>
     public int Bytes => _bytes;
 
+    /// <summary>About the memory that what it holds takes.</summary>
+    public long MemoryBytes => _bytes + ((long)Count * (sizeof(int) + sizeof(ulong) + sizeof(long)));
+
     public void Add(ReadOnlySpan<byte> row, ulong time, long diff)
     {
         if (_bytes + (long)row.Length > Array.MaxLength)

@@ -1,11 +1,12 @@
 // One reader task for each import of a dataflow, at one process of the replica, on the thread pool; workers never wait for it. It deals pieces of some thousand
 // updates to the workers in turn, so that a snapshot hydrates on all of them at once. A piece in flight costs a credit, which the
-// worker gives back when it has fed it: a slow worker slows the reading down instead of filling memory. Frontiers go to every
-// worker, behind the pieces, by the worker's own queue.
+// worker gives back when it has fed it: a slow worker slows the reading down instead of filling memory, and so does a sink that is behind.
+// Frontiers go to every worker, behind the pieces, by the worker's own queue.
 //
 // Stored data that is lost (a blob that is missing or fails its checksum) is an error like any other from the time on at which it is met:
 // readers are told, the process and its other dataflows live on, and a start after the data was restored takes the error back.
 
+using Materialize.Compute.Sinks;
 using Materialize.Dataflow.Runtime;
 using Materialize.Persist;
 using Materialize.Persist.Columns;
@@ -19,6 +20,7 @@ namespace Materialize.Compute.Sources;
 internal sealed partial class PersistSource
 {
     private const int PieceUpdates = 8192;
+    private const int PieceBytes = 1 << 20;
     private const int CreditsPerWorker = 8;
     private static readonly TimeSpan OpenPause = TimeSpan.FromSeconds(1);
 
@@ -33,6 +35,7 @@ internal sealed partial class PersistSource
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly bool _reads;
+    private readonly IReadOnlyList<SinkBacklog> _sinks;
     private int _attached;
     private int _next;
 
@@ -41,6 +44,7 @@ internal sealed partial class PersistSource
 
     /// <param name="workers">Workers of this process.</param>
     /// <param name="reads">False: another process of the replica reads this import, and this one's inputs are closed from the start.</param>
+    /// <param name="sinks">Of its dataflow: waited for before more is read into it.</param>
     /// <param name="failed">Told when storage fails for good: the replica cannot go on.</param>
     public PersistSource(
         ShardReaders readers,
@@ -49,11 +53,13 @@ internal sealed partial class PersistSource
         ulong? until,
         int workers,
         bool reads,
+        IReadOnlyList<SinkBacklog> sinks,
         Action<Exception> failed,
         TimeProvider time,
         ILogger logger)
     {
         _reads = reads;
+        _sinks = sinks;
         _readers = readers;
         _import = import;
         _asOf = asOf;
@@ -174,17 +180,33 @@ internal sealed partial class PersistSource
 
     private async ValueTask DealAsync(UpdateColumns updates, CancellationToken cancel)
     {
-        for (var start = 0; start < updates.Count; start += PieceUpdates)
+        for (var start = 0; start < updates.Count;)
         {
+            var end = EndOfPiece(updates, start);
+            foreach (var sink in _sinks)
+                await sink.WaitForRoomAsync(cancel);
             await _credits.WaitAsync(cancel);
             var (worker, input) = _workers[_next++ % _workers.Length];
-            var (from, to) = (start, Math.Min(start + PieceUpdates, updates.Count));
+            var (from, to) = (start, end);
+            start = end;
             worker.Post(_ =>
             {
                 input.Feed(updates, from, to);
                 _credits.Release();
             });
         }
+    }
+
+    /// <summary>So many updates, or fewer when they are long: what is in flight is bounded in bytes too.</summary>
+    private static int EndOfPiece(UpdateColumns updates, int start)
+    {
+        var last = Math.Min(start + PieceUpdates, updates.Count);
+        var bytes = 0;
+        var end = start;
+        do
+            bytes += updates.Row(end++).Length;
+        while (end < last && bytes < PieceBytes);
+        return end;
     }
 
     private void Advance(ulong? to)

@@ -10,6 +10,7 @@ internal sealed class WorkerThreads : IDisposable
     private readonly Thread[] _threads;
     private readonly Action<Exception> _failed;
     private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _broken = new();
 
     /// <summary>Starts the threads.</summary>
     /// <param name="group">Without threads of its own; owned.</param>
@@ -48,14 +49,22 @@ internal sealed class WorkerThreads : IDisposable
         var drained = new CountdownEvent(_workers.Length);
         Post(_ => drained.Signal());
 
-        // A worker that has failed never gets there.
-        drained.Wait(TimeSpan.FromSeconds(10));
+        try
+        {
+            drained.Wait(TimeSpan.FromSeconds(10), _broken.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // A worker that has failed never gets there.
+        }
+
         _stop.Cancel();
         Wake();
         foreach (var thread in _threads)
             thread.Join();
         _group.Dispose();
         _stop.Dispose();
+        _broken.Dispose();
     }
 
     private void Run(Worker engine, ComputeWorker worker)
@@ -70,6 +79,7 @@ internal sealed class WorkerThreads : IDisposable
         }
         catch (Exception e)
         {
+            _broken.Cancel();
             _failed(e);
         }
     }

@@ -75,7 +75,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             foreach (var export in dataflow.ExportIds)
                 _exports.Add(export, state);
             foreach (var replica in _replicas.Values)
-                replica.SendToConnected(state.CreationCommands(Frontier.At(asOf)));
+                Create(state, Frontier.At(asOf), replica);
         }
     }
 
@@ -219,19 +219,25 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         lock (_gate)
         {
             replica.Connect(links);
-            replica.SendToConnected([new ComputeCommand.CreateInstance(config)]);
+            replica.SendToConnected(new ComputeCommand.CreateInstance(config));
             foreach (var dataflow in _dataflows)
-                replica.SendToConnected(dataflow.CreationCommands(dataflow.RebuildFrom(registry)));
+                Create(dataflow, dataflow.RebuildFrom(registry), replica);
             foreach (var peek in _peeks.Values)
             {
                 peek.Forget(replica.Name);
-                replica.SendToConnected([new ComputeCommand.Peek(peek.Request)]);
+                replica.SendToConnected(new ComputeCommand.Peek(peek.Request));
             }
 
-            replica.SendToConnected([new ComputeCommand.InitializationComplete()]);
+            replica.SendToConnected(new ComputeCommand.InitializationComplete());
         }
 
         replica.StatusChanged(ReplicaStatus.Online);
+    }
+
+    private static void Create(DataflowState dataflow, Frontier asOf, Replica replica)
+    {
+        foreach (var command in dataflow.CreationCommands(asOf))
+            replica.SendToConnected(command);
     }
 
     private void Disconnected(Replica replica)
@@ -257,7 +263,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
                 ReceivePeek(replica, process, peek);
                 break;
             case ComputeResponse.SubscribeResponse subscribe:
-                ReceiveSubscribe(replica, subscribe);
+                ReceiveSubscribe(subscribe);
                 break;
             case ComputeResponse.SubscribeDropped:
                 // Only answers our own drop, after which nobody listens.
@@ -303,7 +309,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         peek.Done.TrySetResult(answer);
     }
 
-    private void ReceiveSubscribe(Replica replica, ComputeResponse.SubscribeResponse response)
+    private void ReceiveSubscribe(ComputeResponse.SubscribeResponse response)
     {
         DataflowState? dataflow;
         lock (_gate)
@@ -311,7 +317,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
             if (!_exports.TryGetValue(response.Id, out dataflow) || dataflow.Subscribe is not { } receiver || dataflow.SubscribeDone)
                 return;
             // Under the lock, so that batches of two replicas cannot cross; the receiver only queues.
-            if (dataflow.Merge.Add(replica.Name, response.Batch) is { } batch)
+            if (dataflow.Merge.Add(response.Batch) is { } batch)
             {
                 receiver.Receive(batch);
                 dataflow.SubscribeFrontier = Frontier.Of(batch.Upper);

@@ -29,17 +29,10 @@ internal sealed class Replica(string name, int processes, Action<ReplicaStatus> 
             link.Send(hello);
     }
 
+    /// <summary>Tells process 0; a replica that is not connected hears of it when it is, from the history.</summary>
     public void SendToConnected(ComputeCommand command) => _links?[0].Send(command);
 
     public void Disconnect() => _links = null;
-
-    public void SendToConnected(IEnumerable<ComputeCommand> commands)
-    {
-        if (_links is null)
-            return;
-        foreach (var command in commands)
-            _links[0].Send(command);
-    }
 
     public async ValueTask DisposeAsync()
     {

@@ -16,13 +16,13 @@ internal sealed class StorageInstance(InstanceId id, TimeProvider time, ILogger 
     private readonly Lock _gate = new();
     private readonly Dictionary<GlobalId, IngestionDescription> _ingestions = [];
     private readonly Dictionary<GlobalId, TaskCompletionSource> _stopping = [];
-    private readonly Dictionary<string, StorageReplica> _replicas = [];
+    private readonly List<StorageReplica> _replicas = [];   // the first runs the ingestions
 
     public void AddReplica(string name, IReadOnlyList<IControlConnector<StorageCommand, StorageResponse>> processes)
     {
         var replica = new StorageReplica(name);
         lock (_gate)
-            _replicas.Add(name, replica);
+            _replicas.Add(replica);
         var loop = new LinkLoop<StorageCommand, StorageResponse>(
             $"storage {id}.{name}", [processes[0]], links => Connected(replica, links[0]), (_, response) => Received(response), () => Disconnected(replica), time, logger);
         replica.Loop = loop.RunAsync(replica.Stop.Token);
@@ -33,17 +33,20 @@ internal sealed class StorageInstance(InstanceId id, TimeProvider time, ILogger 
         StorageReplica? replica;
         lock (_gate)
         {
-            _replicas.Remove(name, out replica);
+            replica = _replicas.Find(r => r.Name == name);
+            if (replica is null)
+                return;
+            var wasActive = replica == Active;
+            _replicas.Remove(replica);
             // Another replica takes over what this one ran.
-            if (Active is { Link: { } link })
+            if (wasActive && Active is { Link: { } link })
             {
                 foreach (var ingestion in _ingestions.Values)
                     link.Send(new StorageCommand.RunIngestion(ingestion));
             }
         }
 
-        if (replica is not null)
-            await replica.DisposeAsync();
+        await replica.DisposeAsync();
     }
 
     public void Run(IngestionDescription ingestion)
@@ -84,7 +87,7 @@ internal sealed class StorageInstance(InstanceId id, TimeProvider time, ILogger 
         List<StorageReplica> replicas;
         lock (_gate)
         {
-            replicas = [.. _replicas.Values];
+            replicas = [.. _replicas];
             _replicas.Clear();
         }
 
@@ -92,7 +95,7 @@ internal sealed class StorageInstance(InstanceId id, TimeProvider time, ILogger 
             await replica.DisposeAsync();
     }
 
-    private StorageReplica? Active => _replicas.Values.FirstOrDefault();
+    private StorageReplica? Active => _replicas.FirstOrDefault();
 
     private void Connected(StorageReplica replica, IControlLink<StorageCommand, StorageResponse> link)
     {

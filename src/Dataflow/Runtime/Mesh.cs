@@ -1,13 +1,11 @@
 using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
-using System.Net;
-using System.Net.Sockets;
 using System.Threading.Channels;
 
 namespace Materialize.Dataflow.Runtime;
 
-// One TCP connection for each pair of processes; the one with the higher number connects. Frames of one worker to one process keep their order, which is all that progress tracking needs
+// One connection for each pair of processes; the one with the higher number connects. Frames of one worker to one process keep their order, which is all that progress tracking needs
 // (see Tracker): data before the progress message that counts it is not needed even, but a worker's progress messages must come in order.
 //
 // Epochs. Workers hold half of a computation each: when a process dies, what the others hold is worth nothing. So a lost peer ends the epoch: every process's workers stop, and whoever started them starts all anew with a
@@ -17,9 +15,9 @@ namespace Materialize.Dataflow.Runtime;
 /// <param name="Replica">Id of the replica; must agree.</param>
 /// <param name="Epoch">Generation of the replica; must agree.</param>
 /// <param name="Process">This process's number, from 0.</param>
-/// <param name="Addresses">Where process i listens, for each i (port 2102 in a deployment).</param>
+/// <param name="Processes">How many there are; must agree.</param>
 /// <param name="WorkersPerProcess">Must agree.</param>
-public sealed record MeshOptions(string Replica, ulong Epoch, int Process, IReadOnlyList<EndPoint> Addresses, int WorkersPerProcess);
+public sealed record MeshOptions(string Replica, ulong Epoch, int Process, int Processes, int WorkersPerProcess);
 
 /// <summary>A peer process of the mesh is gone; the epoch is over.</summary>
 public sealed class PeerLostException(int process, Exception? cause)
@@ -46,8 +44,8 @@ public sealed class Mesh : IAsyncDisposable
     private Mesh(MeshOptions options)
     {
         _options = options;
-        _connections = new Connection?[options.Addresses.Count];
-        var peers = options.WorkersPerProcess * options.Addresses.Count;
+        _connections = new Connection?[options.Processes];
+        var peers = options.WorkersPerProcess * options.Processes;
         Group = new WorkerGroup(options.WorkersPerProcess, options.Process * options.WorkersPerProcess, peers, new Links(this), startThreads: false);
     }
 
@@ -68,28 +66,21 @@ public sealed class Mesh : IAsyncDisposable
     }
 
     /// <summary>
-    /// Listens, connects to all peers, and returns when all are there; waits as long as it takes. Worker threads are not started: <see cref="WorkerGroup.Start"/>.
+    /// Connects to all peers and lets them connect, and returns when all are there; waits as long as it takes. Worker threads are not started: <see cref="WorkerGroup.Start"/>.
     /// </summary>
-    /// <remarks>A peer of another epoch is refused and tried again: it is what a dead epoch left behind, or is ahead of us, and then our caller gives up.</remarks>
-    /// <param name="listener">Bound and listening at this process's address; not disposed.</param>
+    /// <remarks>
+    /// A peer of another epoch is refused and tried again: it is what a dead epoch left behind, or is ahead of us, and then our caller gives up. Strangers
+    /// who connect are turned away, and one that says nothing keeps nobody waiting.
+    /// </remarks>
     /// <exception cref="InvalidDataException">A peer is of another version, replica or layout.</exception>
-    public static async Task<Mesh> JoinAsync(MeshOptions options, Socket listener, CancellationToken cancel)
+    public static async Task<Mesh> JoinAsync(MeshOptions options, IMeshNetwork network, CancellationToken cancel)
     {
         var mesh = new Mesh(options);
         try
         {
             for (var peer = 0; peer < options.Process; peer++)
-                mesh._connections[peer] = await mesh.ConnectAsync(peer, cancel);
-            while (Array.FindIndex(mesh._connections, options.Process + 1, static c => c is null) >= 0)
-            {
-                if (await mesh.AcceptAsync(listener, cancel) is { } connection)
-                {
-                    // The same peer again, in the same epoch: it gave its first attempt up.
-                    if (mesh._connections[connection.Process] is { } stale)
-                        await stale.CloseAsync();
-                    mesh._connections[connection.Process] = connection;
-                }
-            }
+                mesh._connections[peer] = await mesh.ConnectAsync(network, peer, cancel);
+            await mesh.AcceptPeersAsync(network, cancel);
         }
         catch
         {
@@ -118,76 +109,129 @@ public sealed class Mesh : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private MeshHello Hello => new(_options.Replica, _options.Epoch, _options.Process, _options.Addresses.Count, _options.WorkersPerProcess);
+    private MeshHello Hello => new(_options.Replica, _options.Epoch, _options.Process, _options.Processes, _options.WorkersPerProcess);
 
-    private async Task<Connection> ConnectAsync(int peer, CancellationToken cancel)
+    private async Task<Connection> ConnectAsync(IMeshNetwork network, int peer, CancellationToken cancel)
     {
         while (true)
         {
-            var address = _options.Addresses[peer];
-            var socket = address.AddressFamily == AddressFamily.Unix
-                ? new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified)
-                : new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
-                await socket.ConnectAsync(address, cancel);
-                var stream = new NetworkStream(socket, ownsSocket: true);
-                var theirs = await GreetAsync(stream, cancel);
+                var link = await network.ConnectAsync(peer, cancel);
+                var theirs = await GreetAsync(link, cancel);
                 if (theirs == (Hello with { Process = peer }))
-                    return new Connection(this, peer, stream);
-                await stream.DisposeAsync();
+                    return new Connection(this, peer, link);
+                await link.DisposeAsync();
                 if (theirs with { Process = peer, Epoch = _options.Epoch } != Hello with { Process = peer })
-                    throw new InvalidDataException($"the peer at {address} is {theirs}, this process is {Hello}");
+                    throw new InvalidDataException($"the peer is {theirs}, this process is {Hello}");
             }
-            catch (Exception e) when (e is SocketException or IOException)
+            catch (IOException)
             {
                 // Peers start in any order: it may not listen yet, or be about to end. The caller's token bounds the patience.
-                socket.Dispose();
             }
 
             await Task.Delay(20, cancel);
         }
     }
 
-    /// <summary>Null: not one that is awaited; it was turned away.</summary>
-    private async Task<Connection?> AcceptAsync(Socket listener, CancellationToken cancel)
+    /// <summary>Lets all peers with higher numbers in. Greets many at once: one that says nothing is waited for only by itself.</summary>
+    private async Task AcceptPeersAsync(IMeshNetwork network, CancellationToken cancel)
     {
-        var socket = await listener.AcceptAsync(cancel);
-        if (socket.AddressFamily != AddressFamily.Unix)
-            socket.NoDelay = true;
-        var stream = new NetworkStream(socket, ownsSocket: true);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var greeted = Channel.CreateUnbounded<(int Order, Connection Connection)>();
+        var orders = new int[_connections.Length];
+        var greetings = new List<Task>();
+        var accepting = Task.CompletedTask;
         try
         {
-            var theirs = await GreetAsync(stream, cancel);
-            if (theirs == Hello with { Process = theirs.Process } && theirs.Process > _options.Process && theirs.Process < _connections.Length)
-                return new Connection(this, theirs.Process, stream);
+            if (Array.FindIndex(_connections, _options.Process + 1, static c => c is null) >= 0)
+                accepting = AcceptAllAsync();
+            while (Array.FindIndex(_connections, _options.Process + 1, static c => c is null) >= 0)
+            {
+                var (order, connection) = await greeted.Reader.ReadAsync(cancel);
+
+                // The same peer again, in the same epoch: it gave the attempt up that came first.
+                var peer = connection.Process;
+                if (order < orders[peer])
+                {
+                    await connection.CloseAsync();
+                    continue;
+                }
+
+                if (_connections[peer] is { } stale)
+                    await stale.CloseAsync();
+                (_connections[peer], orders[peer]) = (connection, order);
+            }
         }
-        catch (Exception e) when (e is IOException or InvalidDataException)
+        catch (ChannelClosedException e) when (e.InnerException is { } cause)
         {
-            // A stranger, or a peer that went away: others may still come.
+            throw new IOException("peers cannot connect any more", cause);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+            await accepting;
+            await Task.WhenAll(greetings);
+            while (greeted.Reader.TryRead(out var late))
+                await late.Connection.CloseAsync();
         }
 
-        await stream.DisposeAsync();
-        return null;
+        async Task AcceptAllAsync()
+        {
+            try
+            {
+                for (var order = 1; ; order++)
+                {
+                    var link = await network.AcceptAsync(stop.Token);
+                    greetings.RemoveAll(g => g.IsCompleted);
+                    greetings.Add(LetInAsync(order, link));
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                // All are here, or our caller has given up.
+            }
+            catch (Exception e)
+            {
+                greeted.Writer.TryComplete(e);
+            }
+        }
+
+        async Task LetInAsync(int order, IMeshLink link)
+        {
+            try
+            {
+                var theirs = await GreetAsync(link, stop.Token);
+                if (theirs == Hello with { Process = theirs.Process } && theirs.Process > _options.Process && theirs.Process < _connections.Length)
+                {
+                    greeted.Writer.TryWrite((order, new Connection(this, theirs.Process, link)));
+                    return;
+                }
+
+                await link.DisposeAsync();
+            }
+            catch (Exception e) when (e is IOException or InvalidDataException or OperationCanceledException)
+            {
+                // A stranger, or a peer that went away: others may still come.
+            }
+        }
     }
 
-    private async Task<MeshHello> GreetAsync(NetworkStream stream, CancellationToken cancel)
+    /// <summary>Both say who they are. The link is disposed of when that fails.</summary>
+    private async Task<MeshHello> GreetAsync(IMeshLink link, CancellationToken cancel)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(HandshakeTimeout);
         try
         {
-            await Hello.WriteAsync(stream, patience.Token);
-            return await MeshHello.ReadAsync(stream, patience.Token);
+            await Hello.WriteAsync(link.Output, patience.Token);
+            return await MeshHello.ReadAsync(link.Input, patience.Token);
         }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        catch (Exception e)
         {
-            await stream.DisposeAsync();
-            throw new IOException("the peer does not answer");
-        }
-        catch
-        {
-            await stream.DisposeAsync();
+            await link.DisposeAsync();
+            if (e is OperationCanceledException && !cancel.IsCancellationRequested)
+                throw new IOException("the peer does not answer");
             throw;
         }
     }
@@ -199,7 +243,7 @@ public sealed class Mesh : IAsyncDisposable
     }
 
     /// <summary>One peer process: a task that writes queued frames, one that reads.</summary>
-    private sealed class Connection(Mesh mesh, int process, NetworkStream stream)
+    private sealed class Connection(Mesh mesh, int process, IMeshLink link)
     {
         private readonly Channel<byte[]> _outbox = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
         private Task _tasks = Task.CompletedTask;
@@ -215,11 +259,12 @@ public sealed class Mesh : IAsyncDisposable
             _tasks = Task.WhenAll(GuardAsync(WriteAsync(cancel)), GuardAsync(ReadAsync(cancel)));
         }
 
+        /// <summary>Once the mesh stops, or before <see cref="Start"/>.</summary>
         public async Task CloseAsync()
         {
             _outbox.Writer.TryComplete();
-            await stream.DisposeAsync();
             await _tasks;
+            await link.DisposeAsync();
         }
 
         private async Task GuardAsync(Task loop)
@@ -229,7 +274,7 @@ public sealed class Mesh : IAsyncDisposable
                 await loop;
                 mesh.Lose(process, null);
             }
-            catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException or SocketException)
+            catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
             {
                 mesh.Lose(process, e);
             }
@@ -241,7 +286,7 @@ public sealed class Mesh : IAsyncDisposable
 
         private async Task WriteAsync(CancellationToken cancel)
         {
-            var writer = PipeWriter.Create(stream, new StreamPipeWriterOptions(leaveOpen: true));
+            var writer = link.Output;
             var reader = _outbox.Reader;
             var more = reader.WaitToReadAsync(cancel).AsTask();
             while (true)
@@ -262,7 +307,7 @@ public sealed class Mesh : IAsyncDisposable
                     if (frame.Length > 64 * 1024)
                     {
                         await writer.FlushAsync(cancel);
-                        await stream.WriteAsync(frame, cancel);
+                        await writer.WriteAsync(frame, cancel);
                     }
                     else
                     {
@@ -278,7 +323,7 @@ public sealed class Mesh : IAsyncDisposable
 
         private async Task ReadAsync(CancellationToken cancel)
         {
-            var reader = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 64 * 1024, leaveOpen: true));
+            var reader = link.Input;
             using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             while (true)
             {
@@ -323,7 +368,7 @@ public sealed class Mesh : IAsyncDisposable
                         worker.Deliver(progress);
                     break;
                 case FrameKind.Data:
-                    var (to, item) = MeshFrames.ReadData(body, first, workers.Count, mesh._options.WorkersPerProcess * mesh._options.Addresses.Count);
+                    var (to, item) = MeshFrames.ReadData(body, first, workers.Count, mesh._options.WorkersPerProcess * mesh._options.Processes);
                     workers[to].Deliver(item);
                     break;
                 case FrameKind.Credit:

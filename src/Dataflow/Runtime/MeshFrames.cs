@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.IO.Pipelines;
 using System.Text;
 
 namespace Materialize.Dataflow.Runtime;
@@ -141,7 +143,7 @@ internal readonly record struct MeshHello(string Replica, ulong Epoch, int Proce
     private const uint Version = 1;
     private const int FixedBytes = 8 + 4 + 8 + 4 + 4 + 4 + 4;
 
-    public async Task WriteAsync(Stream stream, CancellationToken cancel)
+    public async Task WriteAsync(PipeWriter writer, CancellationToken cancel)
     {
         var name = Encoding.UTF8.GetBytes(Replica);
         var bytes = new byte[FixedBytes + name.Length];
@@ -153,15 +155,14 @@ internal readonly record struct MeshHello(string Replica, ulong Epoch, int Proce
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(28), Workers);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(32), name.Length);
         name.CopyTo(bytes, FixedBytes);
-        await stream.WriteAsync(bytes, cancel);
-        await stream.FlushAsync(cancel);
+        await writer.WriteAsync(bytes, cancel);
     }
 
     /// <exception cref="InvalidDataException">The other side is not a process of this version's mesh.</exception>
-    public static async Task<MeshHello> ReadAsync(Stream stream, CancellationToken cancel)
+    /// <exception cref="IOException">It went away before it had said who it is.</exception>
+    public static async Task<MeshHello> ReadAsync(PipeReader reader, CancellationToken cancel)
     {
-        var bytes = new byte[FixedBytes];
-        await stream.ReadExactlyAsync(bytes, cancel);
+        var bytes = await ReadExactlyAsync(reader, FixedBytes, cancel);
         if (BinaryPrimitives.ReadUInt64LittleEndian(bytes) != Magic)
             throw new InvalidDataException("the peer does not speak the mesh protocol");
         var version = BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(8));
@@ -170,13 +171,25 @@ internal readonly record struct MeshHello(string Replica, ulong Epoch, int Proce
         var length = BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(32));
         if (length is < 0 or > 1024)
             throw new InvalidDataException("the peer's replica id is not plausible");
-        var name = new byte[length];
-        await stream.ReadExactlyAsync(name, cancel);
+        var name = await ReadExactlyAsync(reader, length, cancel);
         return new MeshHello(
             Encoding.UTF8.GetString(name),
             BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(12)),
             BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(20)),
             BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(24)),
             BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(28)));
+    }
+
+    private static async Task<byte[]> ReadExactlyAsync(PipeReader reader, int count, CancellationToken cancel)
+    {
+        if (count == 0)
+            return [];
+        var read = await reader.ReadAtLeastAsync(count, cancel);
+        if (read.Buffer.Length < count)
+            throw new EndOfStreamException("the peer went away");
+        var taken = read.Buffer.Slice(0, count);
+        var bytes = taken.ToArray();
+        reader.AdvanceTo(taken.End);
+        return bytes;
     }
 }

@@ -57,6 +57,8 @@ public sealed class SocketTransport : ITransport
         var socket = NewSocket(address, endPoint.AddressFamily);
         try
         {
+            if (endPoint is IPEndPoint { Address: var any } && any.Equals(IPAddress.IPv6Any))
+                socket.DualMode = true;
             if (address is TransportAddress.Tcp)
                 socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
             socket.Bind(endPoint);

@@ -3,7 +3,7 @@ namespace Materialize.SystemTests.Durability;
 /// <summary>
 /// However many processes a replica has, it answers as one worker does; and when one of them dies, all begin anew and answer rightly.
 /// </summary>
-public sealed class LayoutTests
+public sealed partial class LayoutTests
 {
     private static readonly (string Cluster, string Size)[] Layouts =
         [("c11", "scale=1,workers=1"), ("c14", "scale=1,workers=4"), ("c22", "scale=2,workers=2"), ("c41", "scale=4,workers=1")];
@@ -30,22 +30,11 @@ public sealed class LayoutTests
         using var directory = new TemporaryDirectory();
         await using var environment = await EnvironmentProcess.StartAsync(directory.Path);
         await using var sql = new Sql(await environment.ConnectAsync());
-        await sql.DoAsync("CREATE TABLE t (id int4 NOT NULL, g int4, v int4)", "CREATE TABLE u (k int4 NOT NULL, g int4, w text)");
         var random = new Random(17);
+        await CreateAsync(sql, random, Layouts);
+        await CompareAsync(sql, Layouts, "at first", asked: true);
         await ChangeAsync(sql, random);
-        await sql.DoAsync(
-            "CREATE CLUSTER c11 SIZE 'scale=1,workers=1'", "CREATE CLUSTER c14 SIZE 'scale=1,workers=4'", "CREATE CLUSTER c41 (SIZE 'scale=4,workers=1')",
-            "CREATE CLUSTER c22 REPLICAS (r1 (SIZE 'scale=2,workers=2'))");
-        foreach (var (cluster, _) in Layouts)
-        {
-            await sql.DoAsync($"CREATE INDEX t_{cluster} IN CLUSTER {cluster} ON t (g)");
-            for (var i = 0; i < Queries.Length; i++)
-                await sql.DoAsync($"CREATE MATERIALIZED VIEW m{i}_{cluster} IN CLUSTER {cluster} AS {Queries[i]}");
-        }
-
-        await CompareAsync(sql, "at first", asked: true);
-        await ChangeAsync(sql, random);
-        await CompareAsync(sql, "after a change");
+        await CompareAsync(sql, Layouts, "after a change");
 
         var pair = await sql.OneAsync("SELECT id FROM mz_clusters WHERE name = 'c22'");
         foreach (var victim in (int[])[1, 0])
@@ -54,7 +43,7 @@ public sealed class LayoutTests
             Assert.Equal(2, before.Count);
             EnvironmentProcess.Kill(before[victim]);
             await ChangeAsync(sql, random);
-            await CompareAsync(sql, $"after process {victim} was killed");
+            await CompareAsync(sql, Layouts, $"after process {victim} was killed");
             Assert.Empty(environment.ProcessesOf(pair).Intersect(before));
         }
     }
@@ -101,6 +90,19 @@ public sealed class LayoutTests
         }
     }
 
+    /// <summary>Two tables, and every query as a view on a cluster of each layout.</summary>
+    private static async Task CreateAsync(Sql sql, Random random, (string Cluster, string Size)[] layouts)
+    {
+        await sql.DoAsync("CREATE TABLE t (id int4 NOT NULL, g int4, v int4)", "CREATE TABLE u (k int4 NOT NULL, g int4, w text)");
+        await ChangeAsync(sql, random);
+        foreach (var (cluster, size) in layouts)
+        {
+            await sql.DoAsync($"CREATE CLUSTER {cluster} REPLICAS (r1 (SIZE '{size}'))", $"CREATE INDEX t_{cluster} IN CLUSTER {cluster} ON t (g)");
+            for (var i = 0; i < Queries.Length; i++)
+                await sql.DoAsync($"CREATE MATERIALIZED VIEW m{i}_{cluster} IN CLUSTER {cluster} AS {Queries[i]}");
+        }
+    }
+
     /// <summary>Random rows in, out and changed; few distinct values, so that they collide.</summary>
     private static async Task ChangeAsync(Sql sql, Random random)
     {
@@ -113,14 +115,14 @@ public sealed class LayoutTests
     }
 
     /// <summary>One worker is the oracle of the others: what they keep in materialized views, and what they answer when asked.</summary>
-    private static async Task CompareAsync(Sql sql, string when, bool asked = false)
+    private static async Task CompareAsync(Sql sql, (string Cluster, string Size)[] layouts, string when, bool asked = false)
     {
         // Every other view after the first time: what breaks breaks in many.
         for (var i = 0; i < Queries.Length; i += asked ? 1 : 2)
         {
             await sql.DoAsync("SET cluster = c11");
             var expected = await sql.BagAsync(Queries[i]);
-            foreach (var (cluster, size) in Layouts)
+            foreach (var (cluster, size) in layouts)
             {
                 var what = $"{when}, {size}: {Queries[i]}";
                 await sql.DoAsync($"SET cluster = {cluster}");

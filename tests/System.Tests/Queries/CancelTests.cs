@@ -1,7 +1,7 @@
 namespace Materialize.SystemTests.Queries;
 
 /// <summary>Queries that are not waited for to their end.</summary>
-public sealed class CancelTests(SharedServer server)
+public class CancelTests(SharedServer server)
 {
     [Fact]
     public async Task A_cancel_request_ends_a_subscribe()

@@ -4,7 +4,7 @@ namespace Materialize.SystemTests.Queries;
 /// A query kept as a materialized view, kept as an index, and asked anew give the same rows at the same time, while the tables under
 /// them change.
 /// </summary>
-public sealed class MaintainedViewTests(SharedServer server)
+public class MaintainedViewTests(SharedServer server)
 {
     public static TheoryData<string> Queries =>
     [

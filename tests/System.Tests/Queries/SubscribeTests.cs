@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Materialize.SystemTests.Queries;
 
 /// <summary>Changes as they happen.</summary>
-public sealed class SubscribeTests(SharedServer server)
+public class SubscribeTests(SharedServer server)
 {
     /// <summary>A line of COPY (SUBSCRIBE … WITH (PROGRESS)).</summary>
     private sealed record Change(decimal Time, bool Progressed, int Diff, string Row)

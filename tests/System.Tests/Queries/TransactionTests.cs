@@ -1,7 +1,7 @@
 namespace Materialize.SystemTests.Queries;
 
 /// <summary>What a transaction may hold, and what is left of it.</summary>
-public sealed class TransactionTests(SharedServer server)
+public class TransactionTests(SharedServer server)
 {
     [Fact]
     public async Task A_commit_shows_all_writes_and_a_rollback_none()

@@ -1,7 +1,7 @@
 namespace Materialize.SystemTests.Sources;
 
 /// <summary>What a source says of itself.</summary>
-public sealed class SourceStatusTests(SharedServer server)
+public class SourceStatusTests(SharedServer server)
 {
     [Fact]
     public async Task A_status_is_recorded_when_it_changes_and_not_when_it_is_said_again()

@@ -1,7 +1,7 @@
 namespace Materialize.SystemTests.Support;
 
 /// <summary>One environment for all tests that leave it as they found it: each works in a schema of its own.</summary>
-public sealed class SharedServer : IAsyncLifetime
+public class SharedServer : IAsyncLifetime
 {
     private TemporaryDirectory? _directory;
     private EnvironmentProcess? _environment;
@@ -9,14 +9,18 @@ public sealed class SharedServer : IAsyncLifetime
 
     internal EnvironmentProcess Environment => _environment ?? throw new InvalidOperationException("not started");
 
+    /// <summary>What the server is started with.</summary>
+    protected virtual string[] Options => [];
+
     public async ValueTask InitializeAsync()
     {
         _directory = new TemporaryDirectory();
-        _environment = await EnvironmentProcess.StartAsync(_directory.Path);
+        _environment = await EnvironmentProcess.StartAsync(_directory.Path, Options);
     }
 
     public async ValueTask DisposeAsync()
     {
+        GC.SuppressFinalize(this);
         if (_environment is not null)
             await _environment.DisposeAsync();
         _directory?.Dispose();
@@ -39,6 +43,14 @@ public sealed class SharedServer : IAsyncLifetime
         await sql.DoAsync($"SET search_path = {other.Schema}");
         return sql;
     }
+}
+
+/// <summary>The same, with its replicas inside it.</summary>
+public sealed class InProcessServer : SharedServer
+{
+    internal static readonly string[] InProcess = ["--orchestrator", "in-process"];
+
+    protected override string[] Options => InProcess;
 }
 
 /// <summary>A directory that goes with its test.</summary>

@@ -4,31 +4,8 @@ using System.Net;
 namespace Materialize.Environmentd;
 
 /// <summary>The command line. Names as in the reference (deployment §1) where they exist there.</summary>
-internal sealed record Options
+internal static class CommandLine
 {
-    public string DataDirectory { get; init; } = "mzdata";
-
-    public IPEndPoint SqlListenAddress { get; init; } = new(IPAddress.Any, 6875);
-
-    public IPEndPoint HttpListenAddress { get; init; } = new(IPAddress.Any, 6876);
-
-    public IPEndPoint InternalSqlListenAddress { get; init; } = new(IPAddress.Loopback, 6877);
-
-    public IPEndPoint InternalHttpListenAddress { get; init; } = new(IPAddress.Loopback, 6878);
-
-    public IPEndPoint PubSubListenAddress { get; init; } = new(IPAddress.Loopback, 0);
-
-    public string Orchestrator { get; init; } = "process";
-
-    /// <summary>The clusterd executable; null: beside this one.</summary>
-    public string? ClusterdImage { get; init; }
-
-    public int Workers { get; init; } = 2;
-
-    public ulong DeployGeneration { get; init; }
-
-    public string LogFilter { get; init; } = "info";
-
     public const string Usage = """
         environmentd: keeps SQL views up to date and serves them on the Postgres protocol
 
@@ -39,7 +16,7 @@ internal sealed record Options
           --internal-http-listen-addr ADDR:PORT       (default 127.0.0.1:6878)
           --internal-persist-pubsub-listen-addr ADDR:PORT
                                                       (default 127.0.0.1:0)
-          --orchestrator process                      how replicas are run
+          --orchestrator process|in-process           replicas are child processes (default), or run inside this one
           --clusterd-image PATH                       the clusterd executable (default: beside environmentd)
           --workers N                                 worker threads of a replica (default 2)
           --deploy-generation N                       a higher one takes over from a lower one (default 0)
@@ -47,9 +24,9 @@ internal sealed record Options
         """;
 
     /// <exception cref="OptionException">An argument is not understood; the message says which.</exception>
-    public static Options Parse(IReadOnlyList<string> args)
+    public static ServerOptions Parse(IReadOnlyList<string> args)
     {
-        var options = new Options();
+        var options = new ServerOptions();
         for (var i = 0; i < args.Count; i++)
         {
             var (name, value) = args[i].IndexOf('=', StringComparison.Ordinal) is var at and > 0 ? (args[i][..at], args[i][(at + 1)..]) : (args[i], null);
@@ -62,7 +39,7 @@ internal sealed record Options
                 "--internal-sql-listen-addr" => options with { InternalSqlListenAddress = EndPoint(name, Value()) },
                 "--internal-http-listen-addr" => options with { InternalHttpListenAddress = EndPoint(name, Value()) },
                 "--internal-persist-pubsub-listen-addr" => options with { PubSubListenAddress = EndPoint(name, Value()) },
-                "--orchestrator" => options with { Orchestrator = OneOf(name, Value(), "process") },
+                "--orchestrator" => options with { Orchestrator = OneOf(name, Value(), "process", "in-process") == "process" ? OrchestratorKind.Process : OrchestratorKind.InProcess },
                 "--clusterd-image" => options with { ClusterdImage = Value() },
                 "--workers" => options with { Workers = (int)Number(name, Value(), 1, 1024) },
                 "--deploy-generation" => options with { DeployGeneration = Number(name, Value(), 0, long.MaxValue) },
