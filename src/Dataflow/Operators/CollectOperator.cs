@@ -102,6 +102,16 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
             ErrorsOut!.Send(_errorRows.Build());
         }
 
+        public void Measure(StateMeter meter)
+        {
+            _rows.Measure(meter);
+            _errorRows.Measure(meter);
+            _before.Measure(meter);
+            _after.Measure(meter);
+            meter.Slab(0, _valuesCapacity);
+            meter.Slab(0, _diffsCapacity);
+        }
+
         public void Dispose()
         {
             _rows.Dispose();
@@ -155,6 +165,12 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
                     _order[i] = i;
                 if (Rows.Count > 1)
                     _order.AsSpan(0, Rows.Count).Sort((x, y) => Rows[x].SequenceCompareTo(Rows[y]));
+            }
+
+            public void Measure(StateMeter meter)
+            {
+                meter.Writer(Rows);
+                meter.Writer(Errors);
             }
 
             public void Dispose()

@@ -79,6 +79,12 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
         _hold = null;
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var work in _work)
+            work.Measure(meter);
+    }
+
     /// <summary>A key's rows [<paramref name="from"/>, <paramref name="to"/>) of a delta, in value order, have come. Returns about how many rows were visited.</summary>
     protected abstract long Change(Batch<TTime> delta, Snapshot<TTime> before, int from, int to, byte* key, int keyLength);
 
@@ -150,6 +156,12 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
 
         public int Key { get; set; }
 
+        public void Measure(StateMeter meter)
+        {
+            Delta.Measure(meter);
+            Before.Measure(meter);
+        }
+
         public void Release()
         {
             Delta.Release();
@@ -178,6 +190,12 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : GroupCha
         base.Dispose();
         _reader.Dispose();
         Reduction.Dispose();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        base.MeasureState(meter);
+        Reduction.Measure(meter);
     }
 
     protected override void Flush() => Reduction.Flush();
@@ -247,6 +265,9 @@ internal unsafe interface IGroupReduction<TTime> : IDisposable where TTime : unm
 
     /// <summary>Emits what differs between the two groups read.</summary>
     void EmitDifference(byte* key, int keyLength, TTime time);
+
+    /// <summary>Counts what it keeps between runs.</summary>
+    void Measure(StateMeter meter);
 
     /// <summary>Sends what is buffered.</summary>
     void Flush();

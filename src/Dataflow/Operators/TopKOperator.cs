@@ -66,6 +66,8 @@ internal sealed unsafe class TopKOperator<TTime> : GroupReduceOperator<TTime, To
 
         public void Flush() => Output!.Flush();
 
+        public void Measure(StateMeter meter) => Output!.Measure(meter);
+
         public void Dispose() => Output!.Dispose();
     }
 }

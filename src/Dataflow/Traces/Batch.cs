@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -19,6 +20,7 @@ namespace Materialize.Dataflow.Traces;
 internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
 {
     private int _references = 1;
+    private long _measured;
 
     public required int Count { get; init; }
 
@@ -69,6 +71,20 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public long DiffAt(int row) => Diffs != null ? Diffs[row] : WideDiffs != null ? WideDiffs[row] : 1;
+
+    /// <summary>Counts it, once.</summary>
+    public void Measure(StateMeter meter)
+    {
+        if (!meter.IsFirst(ref _measured))
+            return;
+        meter.Batch(Count);
+        meter.Slab((long)Count * sizeof(ulong), HashesCapacity);
+        meter.Column(Keys);
+        meter.Column(Values);
+        meter.Slab((long)Count * sizeof(TTime), TimesCapacity);
+        meter.Slab((long)Count * (Diffs != null ? sizeof(int) : sizeof(long)), DiffsCapacity);
+        meter.Slab(((1L << DirectoryBits) + 1) * sizeof(uint), DirectoryCapacity);
+    }
 
     public void AddReference() => _references++;
 

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -166,6 +167,19 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         };
         Forget();
         return batch;
+    }
+
+    /// <summary>Memory only: rows are those of the inputs, which are counted where they are.</summary>
+    public void Measure(StateMeter meter)
+    {
+        meter.Slab((long)Count * sizeof(ulong), _hashesCapacity);
+        meter.Slab(KeyBytesUsed, _keysCapacity);
+        meter.Slab((long)Count * sizeof(uint), _keyEndsCapacity);
+        meter.Slab(ValueBytesUsed, _valuesCapacity);
+        meter.Slab((long)Count * sizeof(uint), _valueEndsCapacity);
+        meter.Slab((long)Count * sizeof(TTime), _timesCapacity);
+        meter.Slab((long)Count * (_diffs != null ? sizeof(int) : sizeof(long)), _diffsCapacity);
+        meter.Slab((long)_directoryNext * sizeof(uint), _directoryCapacity);
     }
 
     /// <summary>Frees what was written.</summary>

@@ -1,5 +1,6 @@
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -118,6 +119,17 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     {
         Core.Invariant.Check(IsSorted, "the sort is not finished");
         return _writer!.Finish();
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        _writer?.Measure(meter);
+        for (var p = 0; p < Parts; p++)
+        {
+            _open[p]?.Measure(meter);
+            foreach (var chunk in _chunks[p])
+                chunk.Measure(meter);
+        }
     }
 
     public void Dispose()

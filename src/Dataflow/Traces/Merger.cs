@@ -76,6 +76,8 @@ internal sealed unsafe class MergeTools<TTime>(WorkerScratch scratch, RowShape k
         return (before, after);
     }
 
+    public void Measure(StateMeter meter) => Emitter.Measure(meter);
+
     public void Dispose()
     {
         Emitter.Dispose();
@@ -225,6 +227,15 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
     {
         Debug.Assert(IsDone, "the merge is not finished");
         return _writer.Finish();
+    }
+
+    /// <summary>What is written and yet to be, and the inputs where nobody else has them.</summary>
+    public void Measure(StateMeter meter)
+    {
+        foreach (var input in _inputs)
+            input.Measure(meter);
+        _writer.Measure(meter);
+        meter.Slab((long)_count * sizeof(RowSource<TTime>), _sourcesCapacity);
     }
 
     public void Dispose()
