@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text;
+using Materialize.Core.Memory;
 using Materialize.Protocol;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -26,7 +27,7 @@ internal static class InternalHttp
         app.MapGet("/api/livez", () => Results.Text("ready\n"));
         app.MapGet("/api/readyz", () => Results.Text("ready\n"));
         app.MapGet("/metrics", () => Results.Text(Metrics(host, time.GetElapsedTime(started)), "text/plain; version=0.0.4"));
-        app.MapGet("/api/usage-metrics", () => Results.Json(new { disk_bytes = (long?)null, memory_bytes = Environment.WorkingSet, swap_bytes = (long?)null, heap_limit = (long?)null }));
+        app.MapGet("/api/usage-metrics", () => Results.Json(new { disk_bytes = SlabPool.ScratchBytes, memory_bytes = Environment.WorkingSet, swap_bytes = (long?)null, heap_limit = (long?)null }));
         await app.StartAsync();
         return app;
     }
@@ -58,6 +59,8 @@ internal static class InternalHttp
         Add("process_threads", "gauge", "Threads.", process.Threads.Count);
         Add("mz_process_uptime_seconds", "gauge", "Time since the process started to serve.", uptime.TotalSeconds);
         Add("mz_compute_collection_count", "gauge", "Indexes and sinks that this process maintains.", host.CollectionCount);
+        Add("mz_slab_memory_bytes", "gauge", "State in memory.", SlabPool.BytesInUse - SlabPool.ScratchBytes);
+        Add("mz_slab_scratch_bytes", "gauge", "State in scratch files.", SlabPool.ScratchBytes);
         Add("dotnet_gc_heap_bytes", "gauge", "Managed heap.", GC.GetTotalMemory(false));
         return text.ToString();
 

@@ -1,8 +1,9 @@
+using Materialize.Core.Memory;
 using Materialize.Core.Rows;
 
 namespace Materialize.Dataflow.Runtime;
 
-/// <summary>What a piece of state takes: of native memory only, in whole slabs, as <see cref="Core.Memory.SlabPool"/> counts it.</summary>
+/// <summary>What a piece of state takes: of native memory only, in whole slabs, as <see cref="SlabPool"/> counts it.</summary>
 /// <param name="Rows">Updates, or keys of a table.</param>
 /// <param name="Batches">Of an arrangement: pieces that a reader looks into; of what waits: batches.</param>
 /// <param name="UsedBytes">Of the capacity, what holds something.</param>
@@ -35,7 +36,8 @@ internal sealed unsafe class StateMeter
     }
 
     /// <summary>A slab; none if it has no capacity.</summary>
-    public void Slab(long used, long capacity, bool isScratch = false)
+    /// <param name="slab">Where it may lie in a scratch file.</param>
+    public void Slab(long used, long capacity, void* slab = null)
     {
         if (capacity == 0)
             return;
@@ -44,7 +46,7 @@ internal sealed unsafe class StateMeter
             UsedBytes = _sum.UsedBytes + used,
             CapacityBytes = _sum.CapacityBytes + capacity,
             Slabs = _sum.Slabs + 1,
-            ScratchBytes = _sum.ScratchBytes + (isScratch ? capacity : 0),
+            ScratchBytes = _sum.ScratchBytes + (SlabPool.IsScratch(slab, capacity) ? capacity : 0),
         };
     }
 
@@ -63,8 +65,8 @@ internal sealed unsafe class StateMeter
 
     public void Column(in RowColumn column)
     {
-        Slab(column.Bytes, column.DataCapacity);
-        Slab((long)column.Count * sizeof(uint), column.EndsCapacity);
+        Slab(column.Bytes, column.DataCapacity, column.Data);
+        Slab((long)column.Count * sizeof(uint), column.EndsCapacity, column.Ends);
     }
 
     public void Writer(RowWriter? writer)

@@ -111,6 +111,7 @@ public sealed class Worker
     /// <returns>Whether anything was done; when false, nothing will be until something comes in.</returns>
     public bool Step()
     {
+        Core.Memory.SlabPool.TrimScratch();
         var any = TakeInbox();
         if (_ready.Count > 0)
         {

@@ -46,7 +46,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     public Stamp MinStamp { get; private set; } = Stamp.Closed;
 
     /// <summary>Whether parts would outgrow the cache, or the batch its offsets, with more.</summary>
-    public bool IsFull => _rows >= RowsMax || _keyBytes + _valueBytes >= BytesMax;
+    public bool IsFull => _rows >= RowsMax || _keyBytes + _valueBytes >= BytesMax
+        || (SlabPool.IsShort && (_rows * sizeof(ulong)) + _keyBytes + _valueBytes >= SlabPool.MemoryBudget / 8);
 
     public bool IsSorted => _part == Parts;
 
@@ -111,6 +112,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
             _part++;
         }
 
+        if (SlabPool.ScratchBytes > 0)
+            _writer.LetGo();
         return done;
     }
 
