@@ -52,6 +52,8 @@ public sealed class DataflowGraph
 
     public long ChannelId(int index) => UniqueId + 1 + Operators.Count + index;
 
+    public int ChannelCount => Inputs.Count;
+
     /// <summary>The edges, in the order of what they lead to.</summary>
     public IReadOnlyList<ChannelDescription> Channels => [.. Inputs.Select((input, i) => new ChannelDescription(
         i, input.Sources[0].Owner.Index, input.Sources[0].Owner.Outputs.IndexOf(input.Sources[0]), input.Owner.Index, input.Owner.Inputs.IndexOf(input)))];
@@ -63,7 +65,7 @@ public sealed class DataflowGraph
     public ReadOnlySpan<Traffic> Received(int channel) => Inputs[channel].Received;
 
     /// <summary>Runs of an operator by the power of two of their length in nanoseconds; empty where none was taken.</summary>
-    public ReadOnlySpan<long> RunTimes(int operatorIndex) => Operators[operatorIndex].RunTimes?.Counts;
+    public ReadOnlySpan<long> RunTimes(int operatorIndex) => Operators[operatorIndex].RunTimes is { } times ? times.Counts : [];
 
     /// <summary>The least time that may still come to any input of an operator, or out of it if it has none; null: none.</summary>
     public ulong? FrontierOf(int operatorIndex)

@@ -64,7 +64,7 @@ internal abstract class Operator
 
     public long ElapsedTicks { get; private set; }
 
-    public RunTimes? RunTimes { get; private set; }
+    public DurationHistogram? RunTimes { get; private set; }
 
     /// <summary>The arrangement that the operator keeps, if it keeps one.</summary>
     public virtual IArrangement? Arrangement => null;
@@ -148,7 +148,7 @@ internal abstract class Operator
     {
         var now = Stopwatch.GetTimestamp();
         ElapsedTicks += now - clock;
-        (RunTimes ??= new RunTimes()).Add(now - clock);
+        (RunTimes ??= new DurationHistogram()).AddTicks(now - clock);
         clock = now;
     }
 }

@@ -32,16 +32,22 @@ public struct Traffic
     }
 }
 
-/// <summary>How long an operator's runs took: a count for each power of two of nanoseconds.</summary>
-internal sealed class RunTimes
+/// <summary>How long things took: a count for each power of two of nanoseconds. One thread.</summary>
+public sealed class DurationHistogram
 {
-    /// <summary>Runs of more than 2⁴⁰ ns are counted as such.</summary>
+    /// <summary>More than 2⁴⁰ ns is counted as that.</summary>
     public const int Classes = 41;
 
     private static readonly double s_nanosecondsPerTick = 1e9 / System.Diagnostics.Stopwatch.Frequency;
 
-    public readonly long[] Counts = new long[Classes];
+    private readonly long[] _counts = new long[Classes];
 
-    public void Add(long ticks) =>
-        Counts[Math.Min(Classes - 1, System.Numerics.BitOperations.Log2((ulong)(ticks * s_nanosecondsPerTick) | 1))]++;
+    public ReadOnlySpan<long> Counts => _counts;
+
+    public void Add(TimeSpan duration) => Count(duration.TotalNanoseconds);
+
+    internal void AddTicks(long ticks) => Count(ticks * s_nanosecondsPerTick);
+
+    private void Count(double nanoseconds) =>
+        _counts[Math.Min(Classes - 1, System.Numerics.BitOperations.Log2((ulong)nanoseconds | 1))]++;
 }
