@@ -18,6 +18,8 @@ internal sealed class WorkerThreads : IDisposable
     {
         _group = group;
         _failed = failed;
+        foreach (var worker in group.Workers)
+            worker.OffloadsWork = true;
         _workers = [.. group.Workers.Select((w, i) => new ComputeWorker(w, i, time))];
         _threads = [.. _workers.Select((w, i) => new Thread(() => Run(group.Workers[i], w)) { Name = $"compute {i}", IsBackground = true })];
         foreach (var thread in _threads)

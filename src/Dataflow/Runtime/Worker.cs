@@ -48,6 +48,11 @@ public sealed class Worker
     /// <summary>Whether operators' run times are taken; some 30 ns a run.</summary>
     public bool Accounting { get; set; }
 
+    /// <summary>
+    /// Whether work that would take the worker long may be done by other threads meanwhile. Off where an owner steps the worker until there is no more to do, and relies on that.
+    /// </summary>
+    public bool OffloadsWork { get; set; }
+
     public IReadOnlyCollection<DataflowGraph> Dataflows => _dataflows.Values;
 
     internal IWorkerLinks Links { get; }
