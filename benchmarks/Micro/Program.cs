@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Materialize.Core.Memory;
 using Materialize.Micro;
 using Materialize.Micro.Kernels;
 
 // Engine workloads (see README.md): `Micro count 10000000 1000000 1000 200`; `Micro all` runs every size, `Micro main` (or nothing) those at B = 1000, `Micro small` little ones.
+// `budget=64` gives the state of one workload 64 MB of memory and scratch files for the rest, and compares with the same in memory.
 // `passes=3` repeats each in its process (default 1); `table=FILE` writes the medians as a table into that file, between its marks.
 // `kernels` runs what BenchmarkDotNet measures, `kernels small` each once; also with `table=FILE`, and else with arguments of BenchmarkDotNet's (`kernels --filter *Exchange*`).
 if (args is ["kernels", .. var rest])
@@ -16,6 +18,7 @@ if (args is ["kernels", .. var rest])
 var passes = 1;
 string? table = null;
 string? reportTo = null;
+string? budget = null;
 var words = new List<string>();
 foreach (var arg in args)
 {
@@ -25,10 +28,15 @@ foreach (var arg in args)
         table = arg["table=".Length..];
     else if (arg.StartsWith("report=", StringComparison.Ordinal))
         reportTo = arg["report=".Length..];
+    else if (arg.StartsWith("budget=", StringComparison.Ordinal))
+        budget = arg["budget=".Length..];
     else
         words.Add(arg);
 }
 
+if (budget is not null && reportTo is null)
+    return CompareWithBudget(string.Join(' ', words));
+using var scratch = budget is null ? null : UseScratch();
 string[] runs = words switch
 {
     ["main"] => [.. Catalogue.Main],
@@ -54,6 +62,22 @@ if (table is not null)
     BenchmarkTable.Write(table, lines);
 return failed ? 1 : 0;
 
+int CompareWithBudget(string run)
+{
+    // In processes of their own: peaks of memory are a process's.
+    var free = RunApart(run);
+    var limited = RunApart(run, $"budget={budget}");
+    var (a, b) = (new TableLine(run, free), new TableLine(run, limited));
+    Console.WriteLine(
+        $"{run}: within {budget} MB load takes {a.Median(r => r.LoadRate) / b.Median(r => r.LoadRate):F2} times as long (processor {a.Median(r => r.LoadCpuRate) / b.Median(r => r.LoadCpuRate):F2}), "
+        + $"rounds {a.Median(r => r.UpdateRate) / b.Median(r => r.UpdateRate):F2} (processor {a.Median(r => r.UpdateCpuRate) / b.Median(r => r.UpdateCpuRate):F2}), "
+        + $"peak {free.Max(r => r.PeakMb)} → {limited.Max(r => r.PeakMb)} MB");
+    return free.Concat(limited).All(r => r.IsRight) && free[0].Sum == limited[0].Sum && free[0].Rows == limited[0].Rows ? 0 : 1;
+}
+
+IDisposable UseScratch() => SlabPool.UseScratch(new ScratchOptions(
+    Environment.GetEnvironmentVariable("SCRATCH") ?? Path.GetTempPath(), long.Parse(budget) << 20, long.MaxValue, reason => Console.Error.WriteLine(reason)));
+
 List<Report> RunHere(string run)
 {
     var reports = new List<Report>();
@@ -69,7 +93,7 @@ List<Report> RunHere(string run)
     return reports;
 }
 
-List<Report> RunApart(string run)
+List<Report> RunApart(string run, params string[] more)
 {
     var file = Path.GetTempFileName();
     var start = new ProcessStartInfo(Environment.ProcessPath!);
@@ -77,6 +101,8 @@ List<Report> RunApart(string run)
         start.ArgumentList.Add(word);
     start.ArgumentList.Add($"passes={passes}");
     start.ArgumentList.Add($"report={file}");
+    foreach (var arg in more)
+        start.ArgumentList.Add(arg);
     using var child = Process.Start(start)!;
     child.WaitForExit();
     if (child.ExitCode is not (0 or 1))

@@ -28,6 +28,8 @@ internal sealed record AdapterServices(
 {
     public TimestampSelection Timestamps { get; } = new(Registry, Oracle);
 
+    public ReplicaLogs Logs { get; } = new(Compute, TransientIds, Oracle);
+
     /// <summary>When this process began to serve.</summary>
     public DateTimeOffset StartedAt { get; } = Time.GetUtcNow();
 

@@ -24,6 +24,12 @@ internal sealed record CommandLine
     /// <summary>Where each process of the replica listens for the others; one or none: there are no others.</summary>
     public required IReadOnlyList<TransportAddress> MeshAddresses { get; init; }
 
+    /// <summary>Where state goes that does not fit memory; null: nowhere.</summary>
+    public required string? ScratchDirectory { get; init; }
+
+    /// <summary>How much memory the process may use, in bytes; null: all that the machine, or its control group, has.</summary>
+    public required long? MemoryLimit { get; init; }
+
     public required string BlobUrl { get; init; }
 
     public required string ConsensusUrl { get; init; }
@@ -76,6 +82,8 @@ internal sealed record CommandLine
             Process = process,
             Workers = Get("workers") is { } workers ? Number("workers", workers, 1) : timely.Workers,
             MeshAddresses = [.. mesh.Select(MeshAddress)],
+            ScratchDirectory = Get("scratch-directory") is { Length: > 0 } scratch ? scratch : null,
+            MemoryLimit = Get("announce-memory-limit") is { } limit ? Bytes("announce-memory-limit", limit) : null,
             BlobUrl = Get("persist-blob-url") ?? throw new UsageException("--persist-blob-url is required"),
             ConsensusUrl = Get("persist-consensus-url") ?? throw new UsageException("--persist-consensus-url is required"),
             PubsubUrl = Get("persist-pubsub-url") ?? "",
@@ -106,6 +114,11 @@ internal sealed record CommandLine
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= min
             ? number
             : throw new UsageException($"--{flag}: \"{text}\" is not a number of at least {min}");
+
+    private static long Bytes(string flag, string text) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) && bytes > 0
+            ? bytes
+            : throw new UsageException($"--{flag}: \"{text}\" is not a number of bytes");
 
     /// <summary>What of <c>--compute-timely-config</c> concerns us.</summary>
     private sealed record TimelyConfig(int Workers, int Process, IReadOnlyList<string> Addresses)

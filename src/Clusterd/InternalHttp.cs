@@ -27,7 +27,7 @@ internal static class InternalHttp
         app.MapGet("/api/livez", () => Results.Text("ready\n"));
         app.MapGet("/api/readyz", () => Results.Text("ready\n"));
         app.MapGet("/metrics", () => Results.Text(Metrics(host, time.GetElapsedTime(started)), "text/plain; version=0.0.4"));
-        app.MapGet("/api/usage-metrics", () => Results.Json(new { disk_bytes = (long?)null, memory_bytes = Environment.WorkingSet, swap_bytes = (long?)null, heap_limit = (long?)null }));
+        app.MapGet("/api/usage-metrics", () => Results.Json(new { disk_bytes = SlabPool.ScratchBytes, memory_bytes = Environment.WorkingSet, swap_bytes = (long?)null, heap_limit = (long?)null }));
         await app.StartAsync();
         return app;
     }
@@ -60,6 +60,7 @@ internal static class InternalHttp
         Add("mz_process_uptime_seconds", "gauge", "Time since the process started to serve.", uptime.TotalSeconds);
         Add("mz_compute_collection_count", "gauge", "Indexes and sinks that this process maintains.", host.CollectionCount);
         Add("mz_sink_backlog_bytes", "gauge", "What materialized views have been given and have not written yet.", host.SinkBacklogBytes);
+        Add("mz_slab_scratch_bytes", "gauge", "State in scratch files.", SlabPool.ScratchBytes);
         Add("dotnet_gc_heap_bytes", "gauge", "Managed heap.", GC.GetTotalMemory(false));
         Add("dotnet_gc_committed_bytes", "gauge", "Memory that the managed heap holds, garbage and free room included.", GC.GetGCMemoryInfo().TotalCommittedBytes);
         Add("mz_slab_bytes_in_use", "gauge", "Native memory for rows that is in use.", SlabPool.BytesInUse);

@@ -27,6 +27,8 @@ if (options.WatchStandardInput)
 try
 {
     await using var trimmer = new MemoryTrimmer(TimeProvider.System);
+    if (options.ScratchDirectory is { } scratch)
+        UseScratch(scratch);
     await using var persist = PersistLocations.Open(options, TimeProvider.System, logs);
     await using var host = await ClusterdHost.StartAsync(
         new ClusterdOptions
@@ -60,6 +62,23 @@ catch (IOException e)
 {
     logger.LogCritical("cannot start: {Reason}", e.Message);
     return 1;
+}
+
+void UseScratch(string directory)
+{
+    // Half of the memory for what is kept in slabs: the rest is for the managed heap, code, and what of the files is in use.
+    var memory = (options.MemoryLimit ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / 2;
+    try
+    {
+        SlabPool.UseScratch(new ScratchOptions(
+            directory, memory, long.MaxValue, reason => logger.LogError("state stays in memory that should be in scratch files: {Reason}", reason)));
+    }
+    catch (DirectoryNotFoundException e)
+    {
+        throw new UsageException($"--scratch-directory: {e.Message}");
+    }
+
+    logger.LogInformation("state beyond {Memory} bytes goes to scratch files in {Directory}", memory, directory);
 }
 
 void Stop(PosixSignalContext context)

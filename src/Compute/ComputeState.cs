@@ -38,7 +38,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         _logger = options.Logs.CreateLogger<ComputeState>();
         _readers = new ShardReaders(options.Persist);
         if (options.Mesh is null)
-            _workers = new WorkerThreads(new WorkerGroup(options.Workers, startThreads: false), Fail);
+            _workers = new WorkerThreads(new WorkerGroup(options.Workers, startThreads: false), options.Time, Fail);
     }
 
     /// <summary>Exports of installed dataflows, for metrics. Any thread; a recent value.</summary>
@@ -102,6 +102,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         if (_config is not null && _config != config)
             Fail(new InvalidOperationException("the controller asks for another configuration: the process has to start afresh"));
         _config = config;
+        Post(w => w.LoggingInterval = TimeSpan.FromMilliseconds(config.LoggingIntervalMs));
     }
 
     private void Create(DataflowDescription description)

@@ -19,6 +19,7 @@ public sealed class InputHandle<TTime> : IDisposable where TTime : unmanaged, IT
     {
         _operator = op;
         _builder = new BatchBuilder<TTime>(shape);
+        op.Count(_builder);
         Time = start;
     }
 

@@ -100,7 +100,7 @@ public sealed unsafe class RandomDataflowTests
     }
 
     /// <summary>A random expression over one collection of pairs, built as a dataflow and evaluated on bags.</summary>
-    private sealed class Plan
+    internal sealed class Plan
     {
         private readonly PairRows _rows;
         private readonly Random _random;

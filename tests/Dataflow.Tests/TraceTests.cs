@@ -75,8 +75,8 @@ public sealed class TraceTests
         expected.MustEqual(arranged.Scan(59), "all");
         var hot = new Bag(expected.Where(r => r.Key.A == 7).Select(r => (r.Key, r.Value)));
         hot.MustEqual(arranged.Seek(7, 59), "the hot key");
-        Assert.True(arranged.Traces[0]!.Batches <= 12, $"{arranged.Traces[0]!.Batches} batches");
-        Assert.True(arranged.Traces[0]!.Updates < 2 * expected.Count + 40_000, $"{arranged.Traces[0]!.Updates} updates for {expected.Count} rows");
+        Assert.True(arranged.Traces[0]!.Size.Batches <= 12, $"{arranged.Traces[0]!.Size.Batches} batches");
+        Assert.True(arranged.Traces[0]!.Size.Rows < 2 * expected.Count + 40_000, $"{arranged.Traces[0]!.Size.Rows} updates for {expected.Count} rows");
     }
 
     [Theory, MemberData(nameof(Cases))]
@@ -156,7 +156,7 @@ public sealed class TraceTests
         }
 
         arranged.Rig.Run();
-        Assert.True(arranged.Traces[0]!.Updates < 40_000, $"{arranged.Traces[0]!.Updates} updates are kept of one row");
+        Assert.True(arranged.Traces[0]!.Size.Rows < 40_000, $"{arranged.Traces[0]!.Size.Rows} updates are kept of one row");
         new Bag([((1UL, 39_999UL), 1L)]).MustEqual(arranged.Scan(39_999), "the row");
     }
 

@@ -92,7 +92,10 @@ internal sealed class MessageGenerator(int seed)
         Array(() => new SinkExport(
             GlobalId(), GlobalId(), Desc(), Bool() ? new SinkConnection.Subscribe() : new SinkConnection.MaterializedView(Metadata()), Bool(), Time())),
         Time(),
-        Time());
+        Time())
+    {
+        LogImports = Array(() => new LogImport(GlobalId(), Text(), Relation())),
+    };
 
     private LirRelationExpr Plan(int depth)
     {

@@ -54,9 +54,9 @@ internal sealed class DataflowInstaller(AdapterServices services)
         var dataflow = item.Definition switch
         {
             ItemDefinition.Index x => DataflowPlanner.ForIndex(
-                new DataflowCatalog(state, x.Cluster, item.Id), item.Id, item.Name, x.On, state.Items[x.On].Desc!.Type, new ArrangementKey(x.Keys)).Dataflow,
+                new DataflowCatalog(state, x.Cluster, builtFor: item.Id), item.Id, item.Name, x.On, state.Items[x.On].Desc!.Type, new ArrangementKey(x.Keys)).Dataflow,
             ItemDefinition.MaterializedView x => DataflowPlanner.ForMaterializedView(
-                new DataflowCatalog(state, x.Cluster, item.Id), item.Id, services.TransientIds.Next(), item.Name, x.Query.Whole, Metadata(item, isTable: false)).Dataflow,
+                new DataflowCatalog(state, x.Cluster, builtFor: item.Id), item.Id, services.TransientIds.Next(), item.Name, x.Query.Whole, Metadata(item, isTable: false)).Dataflow,
             _ => throw new System.Diagnostics.UnreachableException(item.Kind.ToString()),
         };
         dataflow = dataflow with { SourceImports = dataflow.SourceImports.Select(i => i with { Metadata = services.Storage.Metadata(i.Id) }) };
@@ -237,6 +237,7 @@ internal sealed class DataflowInstaller(AdapterServices services)
     public async Task DropClusterAsync(ClusterEntry cluster)
     {
         var instance = new InstanceId(cluster.Id.Value);
+        services.Logs.Drop(cluster.Id);
         await services.Compute.DropInstanceAsync(instance);
         await services.Storage.DropInstanceAsync(instance);
         foreach (var replica in cluster.Replicas)

@@ -30,6 +30,7 @@ internal sealed partial class Ddl
         if (!plan.NonNullAssertions.IsEmpty)
             throw SqlException.Unsupported("ASSERT NOT NULL");
         CheckLimit("max_materialized_views", "materialized view", item => item.Definition is ItemDefinition.MaterializedView && item.Id.IsUser);
+        CheckReadsNoLogs("materialized view", plan);
         var (entry, allocators) = NewItem(plan, session, ShardId.New());
 
         // Planned as it will be at every start, before anything is committed: what cannot run is refused here.
@@ -44,12 +45,20 @@ internal sealed partial class Ddl
 
     private async Task<DdlResult> CreateIndexAsync(StatementPlan.CreateIndex plan, SessionContext session, CancellationToken cancel)
     {
+        CheckReadsNoLogs("index", plan);
         var (entry, allocators) = NewItem(plan, session, null);
         var item = ItemPlanner.Plan(services.Catalog.State, entry);
         using var prepared = installer.Prepare(services.Catalog.State, item);
         var state = await CommitAsync([entry, .. allocators], [], cancel);
         installer.AddIndex(state.Items[item.Id], prepared);
         return new DdlResult("CREATE INDEX");
+    }
+
+    /// <summary>What is maintained is the same on every replica, which logs are not.</summary>
+    private void CheckReadsNoLogs(string kind, StatementPlan plan)
+    {
+        if (services.Catalog.State.ReadsLogs(plan.DependsOn))
+            throw new SqlException("0A000", $"{kind} objects cannot depend on log relations");
     }
 
     /// <summary>Connections and types: nothing runs because of them.</summary>

@@ -9,14 +9,16 @@ using Materialize.Sql;
 namespace Materialize.Adapter;
 
 /// <summary>The catalog as the optimizer sees it: what each id is, and which indexes one cluster has.</summary>
+/// <param name="logs">Null where logs may not be read: in what is maintained.</param>
 /// <param name="builtFor">For a maintained dataflow, the item it is for: it uses only indexes that are older, the same at every start.</param>
-internal sealed class DataflowCatalog(CatalogState state, ClusterId cluster, GlobalId? builtFor = null) : IDataflowCatalog
+internal sealed class DataflowCatalog(CatalogState state, ClusterId cluster, ReplicaLogs? logs = null, GlobalId? builtFor = null) : IDataflowCatalog
 {
     public IReadOnlyList<AvailableIndex> IndexesOn(GlobalId id) =>
     [
         .. state.IndexesOn(id)
             .Where(i => (builtFor is not { } item || i.Id.CompareTo(item) < 0) && ((ItemDefinition.Index)i.Definition).Cluster == cluster)
             .Select(i => new AvailableIndex(i.Id, id, new ArrangementKey(((ItemDefinition.Index)i.Definition).Keys))),
+        .. logs?.IndexesOn(cluster, id) ?? [],
     ];
 
     public CollectionSource Describe(GlobalId id)

@@ -36,7 +36,7 @@ internal sealed partial class Session
     private async ValueTask<ExecuteResponse> ExplainTimestampAsync(StatementPlan.ExplainTimestamp plan, CancellationToken cancel)
     {
         var state = _services.Catalog.State;
-        var catalog = new DataflowCatalog(state, Route(state, plan.Query).Cluster.Id);
+        var catalog = new DataflowCatalog(state, Route(state, plan.Query).Cluster.Id, _services.Logs);
         var inputs = DataflowPlanner.Inputs(catalog, plan.Query.Mir).Where(_services.Registry.Contains).ToList();
         using var at = await _services.Timestamps.SelectAsync(inputs, plan.When, _variables.IsStrictSerializable, cancel);
         var lines = new List<string>
@@ -64,7 +64,7 @@ internal sealed partial class Session
         switch (explainee)
         {
             case Explainee.Query x:
-                var catalog = new DataflowCatalog(state, Route(state, x.Plan).Cluster.Id);
+                var catalog = new DataflowCatalog(state, Route(state, x.Plan).Cluster.Id, _services.Logs);
                 var peek = PlanPeek(catalog, x.Plan, x.Plan.Mir.TypeOf().Columns, Environment());
                 return (ExplainText.Peek(peek, x.Plan.Finishing, names), ExplainText.PeekPhysical(peek, x.Plan.Finishing, names));
             case Explainee.Statement { Plan: StatementPlan.CreateMaterializedView or StatementPlan.CreateView } x:

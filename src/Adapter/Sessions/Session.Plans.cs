@@ -74,10 +74,10 @@ internal sealed partial class Session
         read.OpenTries++;
         var types = prepared.Description.ParamTypes;
         var state = _services.Catalog.State;
-        var withValues = PlanPeek(new DataflowCatalog(state, Route(state, select.Query).Cluster.Id), select.Query, select.Query.Mir.TypeOf().Columns, Environment());
+        var withValues = PlanPeek(new DataflowCatalog(state, Route(state, select.Query).Cluster.Id, _services.Logs), select.Query, select.Query.Mir.TypeOf().Columns, Environment());
         if (withValues is not PeekPlan.FastPathIndex || Planner.PlanOpen(Catalog(), prepared.Statement!, types, prepared.Sql) is not { } open || !open.Notices.IsEmpty)
             return;
-        var catalog = new DataflowCatalog(state, Route(state, open.Query).Cluster.Id);
+        var catalog = new DataflowCatalog(state, Route(state, open.Query).Cluster.Id, _services.Logs);
         if (PeekPlanning.PlanOpen(catalog, open.Query.Mir, open.Query.Mir.TypeOf().Columns, types) is { } peek && peek.ReadsAs(withValues))
             prepared.Read = new CachedRead(key, open) { Open = peek };
     }

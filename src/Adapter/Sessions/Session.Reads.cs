@@ -58,7 +58,9 @@ internal sealed partial class Session
         var settings = Settings;
         var state = settings.State;
         var route = Route(state, query);
-        var catalog = new DataflowCatalog(state, route.Cluster.Id);
+        var catalog = new DataflowCatalog(state, route.Cluster.Id, _services.Logs);
+        if (cached?.Peek is null)
+            await EnsureLogsAsync(state, route.Cluster, query.DependsOn, cancel);
         PeekPlan plan;
         ReadTimestamp? at = null;
         try
@@ -67,7 +69,7 @@ internal sealed partial class Session
             if (query.IsUnmaterializable)
             {
                 // mz_now() is the query's time, so the time comes first.
-                at = await ChooseTimeAsync(state, route.Cluster, [.. DataflowPlanner.Inputs(catalog, query.Mir)], when, cancel);
+                at = await ChooseTimeAsync(state, route.Cluster, [.. DataflowPlanner.Inputs(catalog, query.Mir).Select(id => LogIndexOr(route.Cluster.Id, id))], when, cancel);
                 environment = Environment();
                 environment.MzNow = at.Timestamp;
             }
@@ -230,12 +232,33 @@ internal sealed partial class Session
     /// <summary>Where a query runs: the session's cluster, or the catalog's for queries of the catalog alone.</summary>
     private (ClusterEntry Cluster, bool IsAuto) Route(CatalogState state, QueryPlan query)
     {
-        if (Settings.RoutesCatalogQueries && !query.DependsOn.IsEmpty && query.DependsOn.All(id => id.IsSystem))
+        if (Settings.RoutesCatalogQueries && !query.DependsOn.IsEmpty && query.DependsOn.All(id => id.IsSystem) && !state.ReadsLogs(query.DependsOn))
             return (state.Clusters[new ClusterId("s2")], true);
         // What reads nothing needs no cluster, usually: it must work though the session's cluster has gone.
         var active = query.DependsOn.IsEmpty ? TryActiveCluster(state) ?? state.Clusters[new ClusterId("s2")] : ActiveCluster(state);
         return (active, false);
     }
+
+    /// <summary>Makes the logs readable that a query reads, if it reads any; says so to the user.</summary>
+    /// <exception cref="SqlException">It is not clear which replica's logs are meant.</exception>
+    private async ValueTask EnsureLogsAsync(CatalogState state, ClusterEntry cluster, IEnumerable<GlobalId> dependsOn, CancellationToken cancel)
+    {
+        if (!state.ReadsLogs(dependsOn))
+            return;
+        if (cluster.Replicas.Count > 1)
+        {
+            throw _variables.Get("cluster_replica") is { Length: > 0 }
+                ? SqlException.Unsupported("reading the logs of one of several replicas of a cluster")
+                : new SqlException("0A000", "log source reads must target a replica") { Hint = "Use a cluster with one replica." };
+        }
+
+        if (_variables.IsOn("emit_introspection_query_notice"))
+            Notice("00000", $"the query reads what replicas tell of themselves: its result is that of the replica of cluster \"{cluster.Name}\"");
+        await _services.Logs.EnsureAsync(cluster.Id, cancel);
+    }
+
+    /// <summary>The collection that is read where a query names <paramref name="id"/>: for a log its index, since nothing stores it.</summary>
+    private GlobalId LogIndexOr(ClusterId cluster, GlobalId id) => _services.Logs.IndexesOn(cluster, id) is [var index] ? index.Id : id;
 
     private ClusterEntry ActiveCluster(CatalogState state) =>
         TryActiveCluster(state) ?? throw new SqlException("XX000", $"unknown cluster '{_variables.Get("cluster")}'");

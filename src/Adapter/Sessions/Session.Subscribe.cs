@@ -16,12 +16,11 @@ internal sealed partial class Session
         if (_transaction is { IsExplicit: true })
             _transaction.BeginSubscribe();
         var state = _services.Catalog.State;
-        var cluster = plan.From is SubscribeFrom.Query { Plan.DependsOn: var deps } && deps.Any(id => !id.IsSystem)
-            || plan.From is SubscribeFrom.Item { Id.IsSystem: false }
-            ? ActiveCluster(state)
-            : state.Clusters[new ClusterId("s2")];
+        IReadOnlyCollection<GlobalId> reads = plan.From is SubscribeFrom.Query { Plan.DependsOn: var deps } ? [.. deps] : [((SubscribeFrom.Item)plan.From).Id];
+        var cluster = reads.Any(id => !id.IsSystem) || state.ReadsLogs(reads) ? ActiveCluster(state) : state.Clusters[new ClusterId("s2")];
         CheckHasReplicas((cluster, false));
-        var catalog = new DataflowCatalog(state, cluster.Id);
+        await EnsureLogsAsync(state, cluster, reads, cancel);
+        var catalog = new DataflowCatalog(state, cluster.Id, _services.Logs);
         var id = _services.TransientIds.Next();
         MirRelationExpr query = plan.From switch
         {

@@ -47,15 +47,18 @@ internal static class Bootstrap
         return state.Items[table.Id] with { Shard = ShardId.Parse(((CatalogEntry.BuiltinShard)entry).Shard) };
     }
 
-    private static Item TableItem(CatalogState state, Builtin.Table table) => new()
+    private static Item TableItem(CatalogState state, Builtin.Table table) =>
+        SystemItem(state, table, new ItemDefinition.Table(table.Desc, [], null));
+
+    private static Item SystemItem(CatalogState state, Builtin builtin, ItemDefinition definition) => new()
     {
-        Id = table.Id,
-        Oid = table.Oid,
-        SchemaId = state.Schemas.Values.Single(s => s.Database is null && s.Name == table.Schema).Id,
-        Name = table.Name,
+        Id = builtin.Id,
+        Oid = builtin.Oid,
+        SchemaId = state.Schemas.Values.Single(s => s.Database is null && s.Name == builtin.Schema).Id,
+        Name = builtin.Name,
         Owner = new RoleId("s1"),
         CreateSql = "",
-        Definition = new ItemDefinition.Table(table.Desc, [], null),
+        Definition = definition,
     };
 
     private static string Fingerprint(RelationDesc desc) =>
@@ -83,6 +86,8 @@ internal static class Bootstrap
         state = BuiltinTypes.AddTo(state);
         foreach (var table in Builtins.Tables)
             state = state.With(TableItem(state, table));
+        foreach (var log in Builtins.Logs)
+            state = state.With(SystemItem(state, log, new ItemDefinition.Log(log.Desc)));
         return ItemPlanner.PlanAll(state, Builtins.Views);
     }
 }

@@ -12,6 +12,9 @@ public abstract record Builtin(ulong Number, uint Oid, string Schema, string Nam
     /// <summary>A table that the adapter writes as the catalog changes: an ordinary maintained collection.</summary>
     public sealed record Table(ulong Number, uint Oid, string Schema, string Name, RelationDesc Desc) : Builtin(Number, Oid, Schema, Name);
 
+    /// <summary>A log that each replica keeps of itself; read on the active cluster.</summary>
+    public sealed record Log(ulong Number, uint Oid, string Schema, string Name, RelationDesc Desc) : Builtin(Number, Oid, Schema, Name);
+
     /// <summary>A view over other built-in relations.</summary>
     /// <param name="Sql">The SELECT; names in it are qualified.</param>
     /// <param name="Columns">Names of the columns, if not those of the SELECT.</param>

@@ -162,6 +162,9 @@ public static class BuiltinRows
                 if (x.Slot is { } slot)
                     yield return Row(Builtins.PostgresSources, id, Text(slot), Datum.Null);
                 break;
+            case ItemDefinition.Log:
+                yield return SourceRow("log", null, null);
+                break;
             case ItemDefinition.View:
                 yield return Row(Builtins.ViewsTable, id, oid, schema, name, Text(DefinitionText(statement)), owner, select, sql, redacted);
                 break;

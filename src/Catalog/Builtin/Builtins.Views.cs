@@ -18,6 +18,7 @@ public static partial class Builtins
         .. InternalViews(),
         .. ShowViews(),
         .. InformationViews(),
+        .. IntrospectionViews(),
     ];
 
     /// <param name="oid">Postgres' own, for those of its relations whose oids clients know; else one of ours.</param>

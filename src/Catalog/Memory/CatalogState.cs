@@ -52,6 +52,16 @@ public sealed record CatalogState
             .Select(id => Items[id])
             .Where(item => item.Definition is ItemDefinition.Index index && index.On == relation);
 
+    /// <summary>Whether any of these is a log of replicas, or a view over one.</summary>
+    public bool ReadsLogs(IEnumerable<GlobalId> ids)
+    {
+        var seen = new HashSet<GlobalId>();
+        return ids.Any(Reads);
+
+        bool Reads(GlobalId id) =>
+            seen.Add(id) && Items.TryGetValue(id, out var item) && (item.Definition is ItemDefinition.Log || item.DependsOn.Any(Reads));
+    }
+
     /// <summary>With <paramref name="item"/> added, or in the place of the one with its id.</summary>
     public CatalogState With(Item item)
     {

@@ -40,6 +40,7 @@ public sealed record Item
         ItemDefinition.MaterializedView x => x.Desc,
         ItemDefinition.Source x => x.Desc,
         ItemDefinition.SourceOutput x => x.Desc,
+        ItemDefinition.Log x => x.Desc,
         _ => null,
     };
 
@@ -53,7 +54,7 @@ public sealed record Item
         ItemDefinition.View => CatalogItemKind.View,
         ItemDefinition.MaterializedView => CatalogItemKind.MaterializedView,
         ItemDefinition.Index => CatalogItemKind.Index,
-        ItemDefinition.Source => CatalogItemKind.Source,
+        ItemDefinition.Source or ItemDefinition.Log => CatalogItemKind.Source,
         ItemDefinition.Connection => CatalogItemKind.Connection,
         ItemDefinition.Secret => CatalogItemKind.Secret,
         _ => CatalogItemKind.Type,
@@ -91,6 +92,9 @@ public abstract record ItemDefinition
     /// <summary>One table of a source: a subsource, its progress, or CREATE TABLE … FROM SOURCE.</summary>
     /// <param name="Upstream">Null for progress.</param>
     public sealed record SourceOutput(GlobalId SourceId, RelationDesc Desc, bool IsTable, bool IsProgress, UpstreamTable? Upstream) : ItemDefinition;
+
+    /// <summary>A log that each replica keeps of itself; its name says which.</summary>
+    public sealed record Log(RelationDesc Desc) : ItemDefinition;
 
     public sealed record Connection(ConnectionDetails Details) : ItemDefinition;
 

@@ -116,6 +116,7 @@ public sealed class SessionCatalog(CatalogState state, SessionContext session, F
             ItemDefinition.Source { Connector: SourceConnector.Postgres } => "postgres",
             ItemDefinition.SourceOutput { IsProgress: true } => "progress",
             ItemDefinition.SourceOutput => "subsource",
+            ItemDefinition.Log => "log",
             ItemDefinition.Connection x => x.Details.Type,
             _ => null,
         },

@@ -38,6 +38,9 @@ internal sealed class IndexPeek : IDisposable
 
     public PeekJob Job => _job;
 
+    /// <summary>When it came, by the stopwatch.</summary>
+    public long StartedAt { get; } = System.Diagnostics.Stopwatch.GetTimestamp();
+
     /// <summary>Whether it reads, or would, if it were given a turn.</summary>
     public bool IsReady
     {

@@ -23,8 +23,9 @@ internal sealed class SourceInput : IDisposable
     private readonly ulong? _until;
     private bool _disposed;
 
-    private SourceInput(RowLayout stored, InputHandle<Time> rows, InputHandle<Time> errors, KernelRunner? runner, ulong? until)
+    private SourceInput(Repr.GlobalId id, RowLayout stored, InputHandle<Time> rows, InputHandle<Time> errors, KernelRunner? runner, ulong? until)
     {
+        Id = id;
         _stored = stored;
         _rows = rows;
         _errors = errors;
@@ -41,7 +42,7 @@ internal sealed class SourceInput : IDisposable
         var layout = RowLayout.For(stored);
         var (rows, stream) = scope.NewInput($"read {import.Id}", raw ? layout.Shape : kernel.Shape, asOf);
         var (errors, errorStream) = scope.NewInput($"errors of {import.Id}", Bundle.ErrorShape, asOf);
-        var input = new SourceInput(layout, rows, errors, raw ? null : new KernelRunner(kernel.Kernel, 1, kernel.Shape), until);
+        var input = new SourceInput(import.Id, layout, rows, errors, raw ? null : new KernelRunner(kernel.Kernel, 1, kernel.Shape), until);
         var bundle = kernel.IsTemporal
             ? Bundle.OfStream(stream.Map("temporal filter", kernel.Kernel, kernel.Shape, temporal: true), import.Columns, errorStream)
             : Bundle.OfStream(stream, errorStream, import.Columns);
@@ -117,6 +118,12 @@ internal sealed class SourceInput : IDisposable
             _errors.AdvanceTo(t);
         }
     }
+
+    /// <summary>Of what is read.</summary>
+    public Repr.GlobalId Id { get; }
+
+    /// <summary>Times before it are complete at this worker.</summary>
+    public Frontier Frontier => _rows.IsClosed ? Frontier.Closed : Frontier.At(_rows.Time);
 
     /// <summary>The dataflow is gone: what still comes is thrown away.</summary>
     public void Dispose()

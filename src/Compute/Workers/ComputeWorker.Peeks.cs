@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using Materialize.Compute.Peeks;
+using Materialize.Dataflow.Runtime;
 using Materialize.Expr;
 using Materialize.Protocol;
 
@@ -7,6 +9,13 @@ namespace Materialize.Compute.Workers;
 internal sealed partial class ComputeWorker
 {
     private readonly List<IndexPeek> _peeks = [];
+    private readonly DurationHistogram _peekDurations = new();
+
+    /// <summary>Peeks of indexes that wait or are being answered.</summary>
+    public IEnumerable<PeekRequest> PendingPeeks => _peeks.Select(p => p.Job.Request);
+
+    /// <summary>Peeks that were answered, by the power of two of nanoseconds that they took here.</summary>
+    public ReadOnlySpan<long> PeekDurations => _peekDurations.Counts;
 
     /// <summary>Takes this worker's share of a peek of an index.</summary>
     public void Peek(PeekJob job)
@@ -19,6 +28,7 @@ internal sealed partial class ComputeWorker
         }
 
         _peeks.Add(new IndexPeek(job, collection));
+        NoteReader(collection);
     }
 
     public void CancelPeek(Guid uuid)
@@ -44,6 +54,7 @@ internal sealed partial class ComputeWorker
             if (peek.Turn())
             {
                 _peeks.RemoveAt(i);
+                _peekDurations.Add(Stopwatch.GetElapsedTime(peek.StartedAt));
                 peek.Dispose();
             }
             else

@@ -17,7 +17,7 @@ using Materialize.Repr;
 namespace Materialize.Compute.Workers;
 
 /// <summary>Renders dataflows and serves reads at one worker. Worker thread only.</summary>
-internal sealed partial class ComputeWorker(Worker worker, int localIndex)
+internal sealed partial class ComputeWorker(Worker worker, int localIndex, TimeProvider time)
 {
     private readonly SortedDictionary<GlobalId, CollectionState> _collections = [];
     private readonly List<DataflowInstance> _scheduled = [];
@@ -30,6 +30,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
     public bool Step()
     {
         var any = worker.Step();
+        TickLogs();
         any |= ServePeeks();
         if (IsLeader)
             ReportFrontiers();
@@ -65,6 +66,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
             Invariant.Check(_collections.TryGetValue(import.Id, out var dependency), $"import {import.Id} exists");
             dependency!.Instance.AddReference();
             instance.Dependencies.Add(dependency.Instance);
+            NoteReader(dependency);
         }
     }
 
@@ -161,6 +163,8 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
                 }
             }
 
+            foreach (var import in description.LogImports)
+                instance.Logs.Add(scope, render, import, plan.AsOf);
             foreach (var import in description.IndexImports)
                 render.Import(scope, import, _collections[import.Id].Trace!, plan.AsOf);
             foreach (var build in description.Objects)
@@ -170,6 +174,8 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex)
             foreach (var export in description.SinkExports)
                 ExportSink(_collections[export.Id], export, render.Collection(export.From), plan);
         });
+        if (!instance.Logs.IsEmpty)
+            StartLogging(instance);
     }
 
     private static void ExportIndex(CollectionState state, IndexExport export, Bundle bundle, ulong asOf)

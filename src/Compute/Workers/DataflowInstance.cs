@@ -25,8 +25,14 @@ internal sealed class DataflowInstance(DataflowPlan plan)
 
     public List<SourceInput> Inputs { get; } = [];
 
+    /// <summary>Logs that it imports.</summary>
+    public Logging.LogInputs Logs { get; } = new();
+
     /// <summary>Dataflows whose arrangements it imports.</summary>
     public List<DataflowInstance> Dependencies { get; } = [];
+
+    /// <summary>Told when the last reference goes.</summary>
+    public Action? Released { get; set; }
 
     public void AddReference() => _references++;
 
@@ -36,6 +42,7 @@ internal sealed class DataflowInstance(DataflowPlan plan)
         if (--_references > 0)
             return;
         plan.Stop();
+        Released?.Invoke();
         foreach (var input in Inputs)
             input.Dispose();
         Graph?.Drop();
@@ -78,6 +85,9 @@ internal sealed class CollectionState(GlobalId id, DataflowInstance instance)
     public bool IsSink => instance.Plan.Sinks.ContainsKey(id);
 
     public SubscribeSink? Subscribe { get; set; }
+
+    /// <summary>How far what is exported has come here; null before it is built, and for subscribes.</summary>
+    public Frontier? OutputFrontier => Trace?.Upper ?? Probe?.Frontier;
 
     /// <summary>Compaction that was allowed before the trace existed.</summary>
     public ulong Since { get; set; } = instance.Plan.AsOf;

@@ -15,11 +15,13 @@ internal sealed class WorkerThreads : IDisposable
     /// <summary>Starts the threads.</summary>
     /// <param name="group">Without threads of its own; owned.</param>
     /// <param name="failed">Told what ended a worker.</param>
-    public WorkerThreads(WorkerGroup group, Action<Exception> failed)
+    public WorkerThreads(WorkerGroup group, TimeProvider time, Action<Exception> failed)
     {
         _group = group;
         _failed = failed;
-        _workers = [.. group.Workers.Select((w, i) => new ComputeWorker(w, i))];
+        foreach (var worker in group.Workers)
+            worker.OffloadsWork = true;
+        _workers = [.. group.Workers.Select((w, i) => new ComputeWorker(w, i, time))];
         _threads = [.. _workers.Select((w, i) => new Thread(() => Run(group.Workers[i], w)) { Name = $"compute {i}", IsBackground = true })];
         foreach (var thread in _threads)
             thread.Start();
@@ -74,7 +76,7 @@ internal sealed class WorkerThreads : IDisposable
             while (!_stop.IsCancellationRequested)
             {
                 if (!worker.Step())
-                    engine.Park(TimeSpan.FromSeconds(1));
+                    engine.Park(worker.ParkTime);
             }
         }
         catch (Exception e)

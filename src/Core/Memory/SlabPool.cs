@@ -35,7 +35,9 @@ public static unsafe partial class SlabPool
     // Fixed when the process starts, so that the compiler drops the checks where it is off.
     private static readonly SlabTracker? Tracker = SlabTracker.Wanted ? new SlabTracker() : null;
 
-    /// <summary>Bytes handed out and not yet freed, in whole slabs.</summary>
+    private static volatile Scratch? _scratch;
+
+    /// <summary>Bytes handed out and not yet freed, in whole slabs, those in scratch files included.</summary>
     public static long BytesInUse => Volatile.Read(ref _bytesInUse);
 
     /// <summary>Bytes that the process has from the system, in use or waiting to be; what <see cref="Trim"/> has given back does not count.</summary>
@@ -62,6 +64,60 @@ public static unsafe partial class SlabPool
         return bytes;
     }
 
+    /// <summary>Of <see cref="BytesInUse"/>, what lies in scratch files and not in memory.</summary>
+    public static long ScratchBytes => _scratch?.Bytes ?? 0;
+
+    /// <summary>
+    /// From now on large slabs that are to last (<see cref="RentLasting"/>) go to files once memory is used up. Once in a process; tests may end it by disposing
+    /// the result, when no such slab is left.
+    /// </summary>
+    /// <exception cref="DirectoryNotFoundException">There is no such directory.</exception>
+    public static IDisposable UseScratch(ScratchOptions options)
+    {
+        if (!Directory.Exists(options.Directory))
+            throw new DirectoryNotFoundException($"{options.Directory} is no directory");
+        Invariant.Check(_scratch is null, "there is one scratch space");
+        _scratch = new Scratch(options);
+        return new ScratchEnd();
+    }
+
+    /// <summary>Memory that may be used for slabs, where there is scratch space for more; else no limit is known.</summary>
+    public static long MemoryBudget => _scratch?.MemoryBytes ?? long.MaxValue;
+
+    /// <summary>Whether memory is used up, so that what would need much of it for a while should need less.</summary>
+    public static bool IsShort => _scratch is { } scratch && BytesInUse - scratch.Bytes > scratch.MemoryBytes;
+
+    /// <summary>Whether a slab lies in a scratch file.</summary>
+    public static bool IsScratch(void* slab, long capacity) => capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.Has(slab);
+
+    /// <summary>
+    /// As <see cref="Rent"/>, for what is written once, in order, and then kept: in a scratch file if memory is used up and there is scratch space.
+    /// </summary>
+    public static byte* RentLasting(long capacity)
+    {
+        if (capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && BytesInUse - scratch.Bytes + capacity > scratch.MemoryBytes)
+        {
+            var slab = scratch.TryRent(capacity);
+            if (slab != null)
+            {
+                Interlocked.Add(ref _bytesInUse, capacity);
+                Tracker?.Rented(slab, capacity);
+                return slab;
+            }
+        }
+
+        return Rent(capacity);
+    }
+
+    /// <summary>
+    /// For a slab in a scratch file (see <see cref="IsScratch"/>) that is gone through in order: what lies in [<paramref name="done"/>, <paramref name="position"/>) will not be needed soon,
+    /// the <paramref name="ahead"/> bytes from there on will.
+    /// </summary>
+    public static void Advise(void* slab, long capacity, long done, long position, long ahead = 0) => Scratch.Advise((byte*)slab, capacity, done, position, ahead);
+
+    /// <summary>Keeps what of scratch files is in memory small. Call now and then, from any thread; mostly returns at once.</summary>
+    public static void TrimScratch() => _scratch?.Trim();
+
     /// <summary>What a request for <paramref name="bytes"/> really gets: always at least that much.</summary>
     public static long CapacityFor(long bytes) =>
         bytes <= 1L << MinShift ? 1L << MinShift
@@ -72,7 +128,6 @@ public static unsafe partial class SlabPool
     public static byte* Rent(long capacity)
     {
         Debug.Assert(capacity == CapacityFor(capacity), "ask CapacityFor first");
-        Interlocked.Add(ref _bytesInUse, capacity);
         byte* slab;
         if (capacity > 1L << MaxShift)
         {
@@ -85,6 +140,7 @@ public static unsafe partial class SlabPool
                 slab = Carve(capacity);
         }
 
+        Interlocked.Add(ref _bytesInUse, capacity);
         Tracker?.Rented(slab, capacity);
         return slab;
     }
@@ -126,6 +182,8 @@ public static unsafe partial class SlabPool
             return;
         Interlocked.Add(ref _bytesInUse, -capacity);
         Tracker?.Returned((byte*)slab, capacity);
+        if (capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.TryReturn(slab))
+            return;
         if (capacity > 1L << MaxShift)
         {
             Unmap(slab, capacity);
@@ -147,6 +205,15 @@ public static unsafe partial class SlabPool
         var wanted = CapacityFor(bytes);
         if (slab != null && wanted == capacity)
             return slab;
+        if (slab != null && wanted < capacity && wanted >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.TryShrink(slab, wanted))
+        {
+            Interlocked.Add(ref _bytesInUse, wanted - capacity);
+            Tracker?.Returned(slab, capacity);
+            Tracker?.Rented(slab, wanted);
+            capacity = wanted;
+            return slab;
+        }
+
         if (slab != null && wanted < capacity && capacity > 1L << MaxShift && wanted > 1L << MaxShift && CanTrim)
         {
             // A mapping's tail can be given back in place.
@@ -165,6 +232,15 @@ public static unsafe partial class SlabPool
         Return(slab, capacity);
         capacity = wanted;
         return fresh;
+    }
+
+    private sealed class ScratchEnd : IDisposable
+    {
+        public void Dispose()
+        {
+            Invariant.Check(ScratchBytes == 0, "scratch space ends when nothing is in it");
+            _scratch = null;
+        }
     }
 
     private static SizeClass[] MakeClasses()

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow;
 
@@ -156,6 +157,16 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
         };
         Forget();
         return batch;
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        meter.Writer(Rows);
+        meter.Writer(Keys);
+        meter.Slab((long)Count * sizeof(TTime), _timesCapacity);
+        meter.Slab((long)Count * sizeof(long), _diffsCapacity);
+        meter.Slab((long)_hashCount * sizeof(ulong), _hashesCapacity);
+        meter.Rows(Count);
     }
 
     /// <summary>Drops what was added.</summary>

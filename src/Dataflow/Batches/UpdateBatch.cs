@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow;
 
@@ -27,6 +28,7 @@ public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged
     internal long DiffsCapacity;
     internal long UniformDiff;
     private int _references = 1;
+    private long _measured;
 
     internal UpdateBatch()
     {
@@ -66,6 +68,20 @@ public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged
     public long DiffAt(int index) => Diffs == null ? UniformDiff : Diffs[index];
 
     byte[] IMessage.Encode() => UpdateBatchCodec<TTime>.Encode(this);
+
+    void IMessage.Measure(StateMeter meter) => Measure(meter);
+
+    internal void Measure(StateMeter meter)
+    {
+        if (!meter.IsFirst(ref _measured))
+            return;
+        meter.Batch(Count);
+        meter.Column(Rows);
+        meter.Column(Keys);
+        meter.Slab((long)Count * sizeof(ulong), HashesCapacity);
+        meter.Slab((long)Count * sizeof(TTime), TimesCapacity);
+        meter.Slab((long)Count * sizeof(long), DiffsCapacity);
+    }
 
     public void AddReference() => Interlocked.Increment(ref _references);
 
@@ -111,6 +127,9 @@ internal interface IMessage
     int Updates { get; }
 
     long Bytes { get; }
+
+    /// <summary>Counts the memory that it keeps, once.</summary>
+    void Measure(StateMeter meter);
 
     /// <summary>As bytes for another process.</summary>
     byte[] Encode();

@@ -54,6 +54,15 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         _after.Dispose();
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        base.MeasureState(meter);
+        _rows.Measure(meter);
+        _errorRows.Measure(meter);
+        _before.Measure(meter);
+        _after.Measure(meter);
+    }
+
     protected override void Emit(TTime time)
     {
         for (var from = 0; from < TouchedCount; from += KernelIo.Capacity)
@@ -166,6 +175,12 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
 
         public int KeyOfRow(int row) => _indexes[_call.Io.Selected[row]];
 
+        public void Measure(StateMeter meter)
+        {
+            meter.Writer(Rows);
+            meter.Writer(Errors);
+        }
+
         public void Dispose()
         {
             Rows.Dispose();
@@ -207,6 +222,12 @@ internal sealed unsafe class ThresholdOperator<TTime> : TimedReduceOperator<TTim
     {
         base.Dispose();
         _rows.Dispose();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        base.MeasureState(meter);
+        _rows.Measure(meter);
     }
 
     protected override void Emit(TTime time)

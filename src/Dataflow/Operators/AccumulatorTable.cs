@@ -4,6 +4,7 @@ using System.Runtime.Intrinsics.X86;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Operators;
 
@@ -59,16 +60,22 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     /// <summary>Keys present.</summary>
     public int Count { get; private set; }
 
-    public long Bytes
+    public void Measure(StateMeter meter)
     {
-        get
+        meter.Rows(Count);
+        meter.Slab(sizeof(ulong) * (long)Count, _indexCapacity);
+        var records = (long)(_records - _free.Count) * _stride;
+        foreach (var (_, capacity) in _pages)
         {
-            var bytes = _indexCapacity;
-            foreach (var (_, capacity) in _pages)
-                bytes += capacity;
-            foreach (var (_, capacity) in _arena)
-                bytes += capacity;
-            return bytes;
+            meter.Slab(Math.Min(records, capacity), capacity);
+            records -= Math.Min(records, capacity);
+        }
+
+        var keys = _arenaLive;
+        foreach (var (_, capacity) in _arena)
+        {
+            meter.Slab(Math.Min(keys, capacity), capacity);
+            keys -= Math.Min(keys, capacity);
         }
     }
 

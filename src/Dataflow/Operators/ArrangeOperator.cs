@@ -39,7 +39,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _tools = new MergeTools<TTime>(Graph.Worker.Scratch, keyShape, keyed.Shape);
     }
 
-    public override long StateBytes => _trace.Bytes;
+    public override IArrangement? Arrangement => _trace;
 
     public static ArrangedErr<TTime> Build(Stream<TTime> source, string name, RowKernel? split, RowShape keyShape, RowShape valueShape)
     {
@@ -95,6 +95,20 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _sorting?.Dispose();
         _merging?.Dispose();
         _tools.Dispose();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var batch in _unsorted)
+            batch.Measure(meter);
+        foreach (var batch in _later)
+            batch.Measure(meter);
+        foreach (var run in _runs)
+            run.Measure(meter);
+        _bulk?.Measure(meter);
+        _sorting?.Measure(meter);
+        _merging?.Measure(meter);
+        _tools.Measure(meter);
     }
 
     // Times ahead of the frontier's own are kept unsorted apart, unless the frontier is about to pass them (it moved, and we have not looked yet).

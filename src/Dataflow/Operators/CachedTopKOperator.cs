@@ -46,8 +46,6 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
 
     public OutputPort<UpdateBatch<TTime>> Output => _output.Port;
 
-    public override long StateBytes => _groups.Bytes + _blocks.Bytes;
-
     public override void Dispose()
     {
         base.Dispose();
@@ -63,6 +61,15 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
         _blocks.Dispose();
         SlabPool.Return(_scratch, _scratchCapacity);
         _scratch = null;
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        base.MeasureState(meter);
+        _groups.Measure(meter);
+        _blocks.Measure(meter);
+        _output.Measure(meter);
+        meter.Slab(0, _scratchCapacity);
     }
 
     protected override void Flush()
@@ -372,6 +379,13 @@ internal sealed unsafe class TopKOutput<TTime> : IDisposable where TTime : unman
         if (_finish is not null)
             FinishWaiting();
         Port.Send(_rows.Build());
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        _rows.Measure(meter);
+        meter.Writer(_keys);
+        meter.Writer(_values);
     }
 
     public void Dispose()

@@ -35,6 +35,8 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
         private readonly KernelCall _finish;
         private readonly Half _before;
         private readonly Half _after;
+        private int _nextBefore; // how far what differs was emitted
+        private int _nextAfter;
         private nint* _values;
         private long* _diffs;
         private long _valuesCapacity;
@@ -54,6 +56,8 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
 
         public OutputPort<UpdateBatch<TTime>>? ErrorsOut { get; set; }
 
+        public long RowsNeeded => long.MaxValue;
+
         public long Read(byte* key, int keyLength, GroupReader<TTime> group, bool after)
         {
             var half = after ? _after : _before;
@@ -69,37 +73,49 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
 
             if (count > 0)
                 _group((nint)key, _values, _diffs, count, half.Rows, half.Errors);
+            half.Sort();
             return count;
         }
 
-        public void EmitDifference(byte* key, int keyLength, TTime time)
+        public bool EmitDifference(byte* key, int keyLength, TTime time, int rowsMax)
         {
-            _before.Sort();
-            _after.Sort();
-            int b = 0, a = 0;
-            while (b < _before.Rows.Count || a < _after.Rows.Count)
+            for (var left = rowsMax; _nextBefore < _before.Rows.Count || _nextAfter < _after.Rows.Count; left--)
             {
-                var order = b == _before.Rows.Count ? 1 : a == _after.Rows.Count ? -1 : _before[b].SequenceCompareTo(_after[a]);
+                if (left == 0)
+                    return false;
+                var order = _nextBefore == _before.Rows.Count ? 1 : _nextAfter == _after.Rows.Count ? -1 : _before[_nextBefore].SequenceCompareTo(_after[_nextAfter]);
                 if (order < 0)
-                    Emit(key, _before.Address(b++), time, -1);
+                    Emit(key, _before.Address(_nextBefore++), time, -1);
                 else if (order > 0)
-                    Emit(key, _after.Address(a++), time, 1);
+                    Emit(key, _after.Address(_nextAfter++), time, 1);
                 else
-                    (b, a) = (b + 1, a + 1);
+                    (_nextBefore, _nextAfter) = (_nextBefore + 1, _nextAfter + 1);
             }
 
+            (_nextBefore, _nextAfter) = (0, 0);
             _errorRows.Rows.AppendRange(_before.Errors.Peek(), 0, _before.Errors.Count);
             _errorRows.AddMany(_before.Errors.Count, time, -1);
             _errorRows.Rows.AppendRange(_after.Errors.Peek(), 0, _after.Errors.Count);
             _errorRows.AddMany(_after.Errors.Count, time, 1);
             if (_rows.Count >= 8192 || _errorRows.Count >= 8192)
                 Flush();
+            return true;
         }
 
         public void Flush()
         {
             Ok!.Send(_rows.Build());
             ErrorsOut!.Send(_errorRows.Build());
+        }
+
+        public void Measure(StateMeter meter)
+        {
+            _rows.Measure(meter);
+            _errorRows.Measure(meter);
+            _before.Measure(meter);
+            _after.Measure(meter);
+            meter.Slab(0, _valuesCapacity);
+            meter.Slab(0, _diffsCapacity);
         }
 
         public void Dispose()
@@ -155,6 +171,12 @@ internal sealed unsafe class GroupReduceOperator<TTime> : GroupReduceOperator<TT
                     _order[i] = i;
                 if (Rows.Count > 1)
                     _order.AsSpan(0, Rows.Count).Sort((x, y) => Rows[x].SequenceCompareTo(Rows[y]));
+            }
+
+            public void Measure(StateMeter meter)
+            {
+                meter.Writer(Rows);
+                meter.Writer(Errors);
             }
 
             public void Dispose()

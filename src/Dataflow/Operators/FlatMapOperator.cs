@@ -67,6 +67,14 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
             ActivateWithCredit();
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var batch in _waiting)
+            batch.Measure(meter);
+        _rows.Measure(meter);
+        _errorRows.Measure(meter);
+    }
+
     public override void Dispose()
     {
         foreach (var batch in _waiting)
@@ -182,6 +190,14 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         SetHold(_waiting.TryPeek(out var next) ? next.MinStamp : null);
         if (_waiting.Count > 0)
             ActivateWithCredit();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var (batch, _) in _waiting)
+            batch.Measure(meter);
+        _rows.Measure(meter);
+        _errorRows.Measure(meter);
     }
 
     public override void Dispose()

@@ -17,6 +17,8 @@ namespace Materialize.Dataflow.Operators;
 /// <summary>What a group becomes, all of it, as tagged rows.</summary>
 internal unsafe interface IWholeReduction : IDisposable
 {
+    void Measure(StateMeter meter);
+
     /// <summary>How many rows, copies counted, of the beginning of a group decide; <see cref="long.MaxValue"/> if all do.</summary>
     long RowsNeeded { get; }
 
@@ -82,8 +84,6 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _reduction = reduction;
     }
 
-    public override long StateBytes => _outputs.Bytes;
-
     public static OkErr<TTime> Build(Arranged<TTime> source, string name, IWholeReduction reduction, RowShape shape)
     {
         var op = new GeneralReduceOperator<TTime>(source, name, reduction, shape);
@@ -146,6 +146,20 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _tagged.Dispose();
         _made.Dispose();
         _reduction.Dispose();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        _outputs.Measure(meter);
+        foreach (var delta in _deltas)
+            delta.Measure(meter);
+        _tools.Measure(meter);
+        _rows.Measure(meter);
+        _errorRows.Measure(meter);
+        _newOutputs.Measure(meter);
+        foreach (var writer in (ReadOnlySpan<RowWriter>)[_wanted, _wantedErrors, _produced, _tagged, _made])
+            meter.Writer(writer);
+        _reduction.Measure(meter);
     }
 
     // Deltas and noted times that the frontier has passed, key by key.

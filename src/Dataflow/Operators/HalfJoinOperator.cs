@@ -97,6 +97,15 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         AdvanceTraceHold(Stamp.Closed);
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var work in _work)
+            work.Measure(meter);
+        _stash.Measure(meter);
+        _tools.Measure(meter);
+        _output.Measure(meter);
+    }
+
     // Complete in the arrangement: its frontier is beyond the time, or for a strict lookup at it.
     private bool IsReady(TTime time)
     {

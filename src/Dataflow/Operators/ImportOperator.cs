@@ -92,6 +92,12 @@ internal sealed class ImportOperator<TTime> : Operator, IDeltaListener<TTime> wh
         _initial = null;
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        _initial?.Measure(meter);
+        _trace.Measure(meter); // nothing, unless whose it was is gone
+    }
+
     private void SendInitial()
     {
         if (_initial is not { } initial)

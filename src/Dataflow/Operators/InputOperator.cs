@@ -11,6 +11,7 @@ internal sealed class InputOperator<TTime> : Operator where TTime : unmanaged, I
 {
     private readonly Queue<UpdateBatch<TTime>> _queue = new();
     private readonly OutputPort<UpdateBatch<TTime>> _output;
+    private BatchBuilder<TTime>? _buffer; // the handle's
     private Stamp _time;
 
     private InputOperator(DataflowGraph graph, string name, Stamp start)
@@ -26,6 +27,9 @@ internal sealed class InputOperator<TTime> : Operator where TTime : unmanaged, I
         var op = new InputOperator<TTime>(scope.Graph, name, start.ToStamp());
         return (new InputHandle<TTime>(op, shape, start), new Stream<TTime>(scope, op._output, shape));
     }
+
+    /// <summary>What a handle keeps is counted here.</summary>
+    public void Count(BatchBuilder<TTime> buffer) => _buffer = buffer;
 
     public void Enqueue(UpdateBatch<TTime>? batch)
     {
@@ -52,6 +56,13 @@ internal sealed class InputOperator<TTime> : Operator where TTime : unmanaged, I
         while (_queue.TryDequeue(out var batch))
             _output.Send(batch);
         SetHold(_time);
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var batch in _queue)
+            batch.Measure(meter);
+        _buffer?.Measure(meter);
     }
 
     public override void Dispose()

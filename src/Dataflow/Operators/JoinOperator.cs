@@ -78,6 +78,13 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
         _output.Dispose();
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var work in _work)
+            work.Measure(meter);
+        _output.Measure(meter);
+    }
+
     // All that wait, all left ones first. With no right delta taken before them they meet R as it was before the first waiting one.
     private void TakeDeltas()
     {

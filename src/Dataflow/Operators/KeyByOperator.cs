@@ -95,6 +95,18 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _sortKeys?.Dispose();
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var builder in _builders)
+            builder.Measure(meter);
+        _errorRows.Measure(meter);
+        if (_keys != _builders[0].Keys)
+            meter.Writer(_keys);
+        if (_values != _builders[0].Rows)
+            meter.Writer(_values);
+        meter.Writer(_sortKeys);
+    }
+
     private void Process(UpdateBatch<TTime> batch, int from, int count)
     {
         var keysBefore = _keys.Count;

@@ -54,6 +54,11 @@ internal sealed unsafe class RetimeOperator<TFrom, TTo> : Operator
         _output.Send(_rows.Build());
     }
 
+    protected override void MeasureState(StateMeter meter)
+    {
+        _rows.Measure(meter);
+    }
+
     public override void Dispose() => _rows.Dispose();
 }
 
@@ -101,6 +106,12 @@ internal sealed unsafe class DelayedEntryOperator<TOuter> : Operator where TOute
         foreach (var builder in _rows.Values)
             _output.Send(builder.Build());
         _rows.Clear();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var builder in _rows.Values)
+            builder.Measure(meter);
     }
 
     public override void Dispose()
@@ -165,6 +176,12 @@ internal sealed class FeedbackOperator<TOuter> : Operator where TOuter : unmanag
             _output.Send(_rows.Build());
             _beyond.Send(_beyondRows.Build());
         }
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        _rows.Measure(meter);
+        _beyondRows.Measure(meter);
     }
 
     public override void Dispose()

@@ -38,8 +38,6 @@ internal sealed unsafe class MapOperator<TTime> : Operator where TTime : unmanag
 
     public override bool FollowsFrontier => _scheduled is not null;
 
-    public override long StateBytes => _scheduled?.Bytes ?? 0;
-
     public static OkErr<TTime> Build(Stream<TTime> source, string name, RowKernel kernel, RowShape shape, bool temporal)
     {
         var op = new MapOperator<TTime>(source, name, kernel, shape, temporal);
@@ -66,6 +64,13 @@ internal sealed unsafe class MapOperator<TTime> : Operator where TTime : unmanag
         _rows.Dispose();
         _errorRows.Dispose();
         _scheduled?.Dispose();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        _rows.Measure(meter);
+        _errorRows.Measure(meter);
+        _scheduled?.Measure(meter);
     }
 
     private void Process(UpdateBatch<TTime> batch)

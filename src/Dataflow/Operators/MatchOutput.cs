@@ -39,6 +39,12 @@ internal sealed class MatchWork<TTime>(Batch<TTime> probes, Snapshot<TTime> stor
 
     public bool IsDone => Source > Stored.Batches.Length;
 
+    public void Measure(StateMeter meter)
+    {
+        Probes.Measure(meter);
+        Stored.Measure(meter);
+    }
+
     public void Release()
     {
         Probes.Release();
@@ -119,6 +125,12 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
     {
         _ok.Send(_rows.Build());
         _errors.Send(_errorRows.Build());
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        _rows.Measure(meter);
+        _errorRows.Measure(meter);
     }
 
     public void Dispose()

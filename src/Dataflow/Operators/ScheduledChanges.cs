@@ -1,4 +1,5 @@
 using System.Numerics;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Operators;
 
@@ -20,15 +21,10 @@ internal sealed class ScheduledChanges<TTime>(Core.Rows.RowShape shape) : IDispo
 
     public long Count { get; private set; }
 
-    public long Bytes
+    public void Measure(StateMeter meter)
     {
-        get
-        {
-            var bytes = 0L;
-            foreach (var bucket in _buckets)
-                bytes += bucket?.Bytes ?? 0;
-            return bytes;
-        }
+        foreach (var bucket in _buckets)
+            bucket?.Measure(meter);
     }
 
     /// <summary>The least outer time scheduled; only when <see cref="Count"/> is positive.</summary>

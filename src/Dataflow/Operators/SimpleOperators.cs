@@ -83,6 +83,8 @@ internal sealed unsafe class NegateOperator<TTime> : Operator where TTime : unma
         }
     }
 
+    protected override void MeasureState(StateMeter meter) => _copy.Measure(meter);
+
     public override void Dispose() => _copy.Dispose();
 }
 
@@ -125,6 +127,8 @@ internal sealed class AdvanceOperator<TTime> : Operator where TTime : unmanaged,
             batch.Release();
         }
     }
+
+    protected override void MeasureState(StateMeter meter) => _copy.Measure(meter);
 
     public override void Dispose() => _copy.Dispose();
 }
@@ -194,6 +198,14 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
 
         for (var w = 0; w < _builders.Length; w++)
             _output.SendTo(w, _builders[w].Build());
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var builder in _builders)
+            builder.Measure(meter);
+        meter.Writer(_keys);
+        meter.Writer(_errors);
     }
 
     public override void Dispose()
@@ -296,6 +308,8 @@ internal sealed unsafe class ConsolidateOperator<TTime> : Operator where TTime :
 
         _output.Send(_rows.Build());
     }
+
+    protected override void MeasureState(StateMeter meter) => _rows.Measure(meter);
 
     public override void Dispose() => _rows.Dispose();
 }

@@ -1,5 +1,6 @@
 using System.Numerics;
 using Materialize.Core.Memory;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Operators;
 
@@ -16,8 +17,9 @@ internal sealed unsafe class SmallBlocks : IDisposable
     private byte* _carve;
     private long _carveLeft;
     private long _large;
-
-    public long Bytes { get; private set; }
+    private int _largeBlocks;
+    private long _rented; // of the small ones
+    private long _bytes;
 
     /// <summary>What a request for <paramref name="bytes"/> gets.</summary>
     public static long CapacityFor(long bytes) =>
@@ -31,10 +33,12 @@ internal sealed unsafe class SmallBlocks : IDisposable
         if (capacity > 1 << MaxShift)
         {
             _large += capacity;
-            Bytes += capacity;
+            _bytes += capacity;
+            _largeBlocks++;
             return SlabPool.Rent(capacity);
         }
 
+        _rented += capacity;
         ref var free = ref _free[BitOperations.Log2((ulong)capacity) - MinShift];
         if (free != null)
         {
@@ -46,11 +50,11 @@ internal sealed unsafe class SmallBlocks : IDisposable
         if (_carveLeft < capacity)
         {
             // Slabs double up to 1 MiB, so that few blocks take little. The rest of the old one is lost to this owner: under one block of the largest size.
-            var size = SlabPool.CapacityFor(Math.Min(1 << 20, Math.Max(1024, Bytes - _large)));
+            var size = SlabPool.CapacityFor(Math.Min(1 << 20, Math.Max(1024, _bytes - _large)));
             _carve = SlabPool.Rent(size);
             _carveLeft = size;
             _slabs.Add(((nint)_carve, size));
-            Bytes += size;
+            _bytes += size;
         }
 
         var carved = _carve;
@@ -66,14 +70,28 @@ internal sealed unsafe class SmallBlocks : IDisposable
         if (capacity > 1 << MaxShift)
         {
             _large -= capacity;
-            Bytes -= capacity;
+            _bytes -= capacity;
+            _largeBlocks--;
             SlabPool.Return(block, capacity);
             return;
         }
 
+        _rented -= capacity;
         ref var free = ref _free[BitOperations.Log2((ulong)capacity) - MinShift];
         *(byte**)block = free;
         free = block;
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        var used = _rented;
+        foreach (var (_, capacity) in _slabs)
+        {
+            meter.Slab(Math.Min(used, capacity), capacity);
+            used -= Math.Min(used, capacity);
+        }
+
+        meter.Slabs(_large, _largeBlocks);
     }
 
     public void Dispose()

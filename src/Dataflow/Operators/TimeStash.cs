@@ -1,4 +1,5 @@
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Operators;
 
@@ -64,6 +65,16 @@ internal sealed class TimeStash<TTime>(RowShape keyShape, RowShape valueShape) :
         }
 
         return true;
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        foreach (var entry in _entries.Values)
+        {
+            entry.Builder?.Measure(meter);
+            foreach (var batch in entry.Batches)
+                batch.Measure(meter);
+        }
     }
 
     public void Dispose()

@@ -62,8 +62,6 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
 
     protected int TouchedCount { get; private set; }
 
-    public override long StateBytes => Table.Bytes;
-
     public sealed override void Run()
     {
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
@@ -111,6 +109,13 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         _stash.Dispose();
         SlabPool.Return(_touched, _touchedCapacity);
         _touched = null;
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        Table.Measure(meter);
+        _stash.Measure(meter);
+        meter.Slab((long)TouchedCount * TouchedStride, _touchedCapacity);
     }
 
     /// <summary>Emits the differences of the touched keys at <paramref name="time"/>.</summary>

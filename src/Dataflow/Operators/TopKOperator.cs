@@ -44,6 +44,8 @@ internal sealed unsafe class TopKOperator<TTime> : GroupReduceOperator<TTime, To
 
         public TopKOutput<TTime>? Output { get; set; }
 
+        public long RowsNeeded => wanted;
+
         public long Read(byte* key, int keyLength, GroupReader<TTime> group, bool after)
         {
             var entries = after ? _after : _before;
@@ -62,9 +64,15 @@ internal sealed unsafe class TopKOperator<TTime> : GroupReduceOperator<TTime, To
             return read;
         }
 
-        public void EmitDifference(byte* key, int keyLength, TTime time) => Output!.EmitDifference(_before, _after, key, keyLength, time);
+        public bool EmitDifference(byte* key, int keyLength, TTime time, int rowsMax)
+        {
+            Output!.EmitDifference(_before, _after, key, keyLength, time);
+            return true;
+        }
 
         public void Flush() => Output!.Flush();
+
+        public void Measure(StateMeter meter) => Output!.Measure(meter);
 
         public void Dispose() => Output!.Dispose();
     }

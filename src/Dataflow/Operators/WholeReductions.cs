@@ -55,6 +55,13 @@ internal sealed unsafe class WholeAccumulation : IWholeReduction
         errors.AppendRange(_errors.Peek(), 0, _errors.Count);
     }
 
+    public void Measure(StateMeter meter)
+    {
+        meter.Writer(_rows);
+        meter.Writer(_errors);
+        meter.Slab(_accumulatorBytes, _capacity);
+    }
+
     public void Dispose()
     {
         _rows.Dispose();
@@ -74,6 +81,10 @@ internal sealed unsafe class WholeThreshold(bool distinct) : IWholeReduction
             return;
         output.Append(key, keyLength);
         outputDiffs.Add(distinct ? 1 : diffs[0]);
+    }
+
+    public void Measure(StateMeter meter)
+    {
     }
 
     public void Dispose()
@@ -136,6 +147,8 @@ internal sealed unsafe class WholeTopK : IWholeReduction
         }
     }
 
+    public void Measure(StateMeter meter) => meter.Writer(_rows);
+
     public void Dispose() => _rows.Dispose();
 }
 
@@ -175,6 +188,13 @@ internal sealed unsafe class WholeGroup : IWholeReduction
         for (var i = 0; i < _rows.Count; i++)
             outputDiffs.Add(1);
         errors.AppendRange(_errors.Peek(), 0, _errors.Count);
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        meter.Writer(_values);
+        meter.Writer(_rows);
+        meter.Writer(_errors);
     }
 
     public void Dispose()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Numerics;
 using Materialize.Core;
 using Materialize.Dataflow.Progress;
@@ -31,6 +32,9 @@ public sealed class DataflowGraph
 
     internal List<Operator> Operators { get; } = [];
 
+    /// <summary>Inputs of all operators, in their order.</summary>
+    internal List<InputPort> Inputs { get; } = [];
+
     internal Tracker Tracker { get; }
 
     /// <summary>Whether the worker's list of dataflows to run has this one.</summary>
@@ -38,11 +42,49 @@ public sealed class DataflowGraph
 
     internal bool IsActive => _activeCount > 0;
 
-    /// <summary>What each operator of this worker's copy did so far.</summary>
-    public IEnumerable<OperatorStatistics> Statistics()
+    /// <summary>
+    /// Identifies this dataflow among all dataflows, operators and channels of the worker, the same at all workers. Its operators follow, in order
+    /// (<see cref="OperatorId"/>), then its channels (<see cref="ChannelId"/>).
+    /// </summary>
+    public long UniqueId { get; internal set; }
+
+    public long OperatorId(int index) => UniqueId + 1 + index;
+
+    public long ChannelId(int index) => UniqueId + 1 + Operators.Count + index;
+
+    public int ChannelCount => Inputs.Count;
+
+    /// <summary>The edges, in the order of what they lead to.</summary>
+    public IReadOnlyList<ChannelDescription> Channels => [.. Inputs.Select((input, i) => new ChannelDescription(
+        i, input.Sources[0].Owner.Index, input.Sources[0].Owner.Outputs.IndexOf(input.Sources[0]), input.Owner.Index, input.Owner.Inputs.IndexOf(input)))];
+
+    /// <summary>What this worker sent over a channel, by the worker that it was sent to.</summary>
+    public ReadOnlySpan<Traffic> Sent(int channel) => Inputs[channel].Sent;
+
+    /// <summary>What this worker was sent by others over a channel; what stays at the worker is in <see cref="Sent"/> only.</summary>
+    public ReadOnlySpan<Traffic> Received(int channel) => Inputs[channel].Received;
+
+    /// <summary>Runs of an operator by the power of two of their length in nanoseconds; empty where none was taken.</summary>
+    public ReadOnlySpan<long> RunTimes(int operatorIndex) => Operators[operatorIndex].RunTimes is { } times ? times.Counts : [];
+
+    /// <summary>The least time that may still come to any input of an operator, or out of it if it has none; null: none.</summary>
+    public ulong? FrontierOf(int operatorIndex)
     {
-        foreach (var op in Operators)
-            yield return new OperatorStatistics(op.Index, op.Name, op.Runs, op.RowsIn, op.RowsOut, op.StateBytes, op.ElapsedTicks);
+        var op = Operators[operatorIndex];
+        var least = op.Inputs.Count == 0 ? op.OutputFrontier : Stamp.Closed;
+        foreach (var input in op.Inputs)
+            least = Stamp.Min(least, input.FrontierStamp);
+        return least.IsClosed ? null : least.Outer;
+    }
+
+    /// <summary>What each operator of this worker's copy did so far, and keeps.</summary>
+    public IReadOnlyList<OperatorStatistics> Statistics()
+    {
+        var meter = new StateMeter();
+        var statistics = new OperatorStatistics[Operators.Count];
+        MeasureArrangements(meter, statistics);
+        MeasureOperators(meter, statistics);
+        return statistics;
     }
 
     /// <summary>Runs <paramref name="action"/> when this worker's copy is dropped.</summary>
@@ -71,6 +113,35 @@ public sealed class DataflowGraph
             action();
     }
 
+    internal void MeasureArrangements(StateMeter meter, OperatorStatistics[] into)
+    {
+        foreach (var op in Operators)
+        {
+            if (op.Arrangement is not { } arrangement)
+                continue;
+            arrangement.Measure(meter);
+            into[op.Index] = into[op.Index] with { Arrangement = meter.Take(), ArrangementHolds = arrangement.Holds };
+        }
+    }
+
+    internal void MeasureOperators(StateMeter meter, OperatorStatistics[] into)
+    {
+        foreach (var op in Operators)
+        {
+            op.Measure(meter);
+            into[op.Index] = into[op.Index] with
+            {
+                Index = op.Index,
+                Name = op.Name,
+                Runs = op.Runs,
+                RowsIn = op.RowsIn,
+                RowsOut = op.RowsOut,
+                ElapsedTicks = op.ElapsedTicks,
+                State = meter.Take(),
+            };
+        }
+    }
+
     internal int Add(Operator op)
     {
         Invariant.Check(!_started, "operators are added while building only");
@@ -93,6 +164,8 @@ public sealed class DataflowGraph
 
     internal void Start()
     {
+        foreach (var op in Operators)
+            Inputs.AddRange(op.Inputs);
         Tracker.Start(Worker.Peers);
         _started = true;
         foreach (var op in Operators)
@@ -105,7 +178,9 @@ public sealed class DataflowGraph
     /// </summary>
     internal void RunPass()
     {
+        // One look at the clock for each run: the end of one is the beginning of the next.
         var account = Worker.Accounting;
+        var clock = account ? Stopwatch.GetTimestamp() : 0;
         for (var word = 0; word < _active.Length; word++)
         {
             var done = 0UL; // an operator that reactivates itself waits for the next pass
@@ -118,7 +193,10 @@ public sealed class DataflowGraph
                 done |= (2UL << bit) - 1;
                 _active[word] &= ~(1UL << bit);
                 _activeCount--;
-                Operators[(word * 64) + bit].RunOnce(account);
+                var op = Operators[(word * 64) + bit];
+                op.RunOnce();
+                if (account)
+                    op.NoteElapsed(ref clock);
                 if (IsDropped)
                     return;
             }
@@ -134,8 +212,3 @@ public sealed class DataflowGraph
             Tracker.Apply(place, stamp, count);
     }
 }
-
-/// <summary>Counters of one operator at one worker since it was built.</summary>
-/// <param name="ElapsedTicks">In <see cref="System.Diagnostics.Stopwatch"/> ticks; counted only while <see cref="Worker.Accounting"/>.</param>
-public readonly record struct OperatorStatistics(
-    int Index, string Name, long Runs, long RowsIn, long RowsOut, long StateBytes, long ElapsedTicks);

@@ -4,6 +4,15 @@ using Materialize.Dataflow.Progress;
 
 namespace Materialize.Dataflow.Runtime;
 
+/// <summary>An arrangement that an operator keeps, as far as introspection goes.</summary>
+internal interface IArrangement
+{
+    void Measure(StateMeter meter);
+
+    /// <summary>Readers that hold it.</summary>
+    int Holds { get; }
+}
+
 /// <summary>
 /// A synchronous state machine at one worker. <see cref="Run"/> is called when a message waits, when the frontier of an input moved (if
 /// <see cref="FollowsFrontier"/>), or after <see cref="Activate"/>.
@@ -53,12 +62,27 @@ internal abstract class Operator
 
     public long Runs { get; set; }
 
-    public long ElapsedTicks { get; set; }
+    public long ElapsedTicks { get; private set; }
 
-    /// <summary>Native bytes of state, for introspection.</summary>
-    public virtual long StateBytes => 0;
+    public DurationHistogram? RunTimes { get; private set; }
+
+    /// <summary>The arrangement that the operator keeps, if it keeps one.</summary>
+    public virtual IArrangement? Arrangement => null;
 
     public abstract void Run();
+
+    /// <summary>Counts what waits for the operator and what it keeps, its arrangement aside.</summary>
+    public void Measure(StateMeter meter)
+    {
+        foreach (var input in Inputs)
+            input.Measure(meter);
+        MeasureState(meter);
+    }
+
+    /// <summary>Counts all native memory that the operator keeps between runs, but for its inputs and its arrangement.</summary>
+    protected virtual void MeasureState(StateMeter meter)
+    {
+    }
 
     /// <summary>Frees state; the dataflow is being dropped.</summary>
     public virtual void Dispose()
@@ -112,19 +136,19 @@ internal abstract class Operator
     /// <summary>A message at <paramref name="stamp"/> was taken by this run.</summary>
     public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, TimeEffect == EdgeKind.Plain ? stamp : Tracker.Through(this, stamp));
 
-    internal void RunOnce(bool account)
+    internal void RunOnce()
     {
         _entitled = Hold ?? Stamp.Closed;
         Runs++;
-        if (account)
-        {
-            var start = Stopwatch.GetTimestamp();
-            Run();
-            ElapsedTicks += Stopwatch.GetTimestamp() - start;
-        }
-        else
-        {
-            Run();
-        }
+        Run();
+    }
+
+    /// <summary>A run has ended that began at <paramref name="clock"/>, which becomes now.</summary>
+    internal void NoteElapsed(ref long clock)
+    {
+        var now = Stopwatch.GetTimestamp();
+        ElapsedTicks += now - clock;
+        (RunTimes ??= new DurationHistogram()).AddTicks(now - clock);
+        clock = now;
     }
 }

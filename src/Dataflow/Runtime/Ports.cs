@@ -10,7 +10,15 @@ internal abstract class InputPort
         Owner = owner;
         MessagePlace = owner.Graph.Tracker.NewPlace(owner);
         owner.Inputs.Add(this);
+        Sent = new Traffic[owner.Graph.Worker.Peers];
+        Received = Sent.Length == 1 ? Sent : new Traffic[Sent.Length];
     }
+
+    /// <summary>What this worker sent here, by the worker that it went to.</summary>
+    public Traffic[] Sent { get; }
+
+    /// <summary>What came from other workers, by worker.</summary>
+    public Traffic[] Received { get; }
 
     public Operator Owner { get; }
 
@@ -28,7 +36,17 @@ internal abstract class InputPort
     /// <summary>Takes over a reference to a message that was counted by its sender.</summary>
     public abstract void Receive(IMessage message);
 
+    /// <summary><see cref="Receive(IMessage)"/> of what another worker sent.</summary>
+    public void Receive(IMessage message, int from)
+    {
+        Received[from].Add(message.Updates);
+        Receive(message);
+    }
+
     public abstract void DropMessages();
+
+    /// <summary>Counts what waits.</summary>
+    public abstract void Measure(StateMeter meter);
 
     /// <summary>Reads a message from a peer process.</summary>
     public abstract IMessage Decode(ReadOnlySpan<byte> bytes);
@@ -83,6 +101,12 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : class, IM
             message.Release();
     }
 
+    public override void Measure(StateMeter meter)
+    {
+        foreach (var message in _queue)
+            message.Measure(meter);
+    }
+
     public override IMessage Decode(ReadOnlySpan<byte> bytes) =>
         _decode is null ? throw new InvalidOperationException($"{Owner.Name} takes no messages from other processes") : _decode(bytes);
 }
@@ -124,8 +148,10 @@ internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) w
         }
 
         var stamp = message.MinStamp;
+        var self = Owner.Graph.Worker.Index;
         foreach (var target in Targets)
         {
+            target.Sent[self].Add(message.Updates);
             target.MessagePlace.Add(stamp, 1);
             target.Receive(message);
         }
@@ -152,6 +178,7 @@ internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) w
             message.Release();
         foreach (var target in Targets)
         {
+            target.Sent[peer].Add(message.Updates);
             target.MessagePlace.Add(stamp, 1);
             worker.SendData(peer, Owner.Graph.Id, target.MessagePlace.Id, message);
         }

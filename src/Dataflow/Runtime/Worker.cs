@@ -27,6 +27,7 @@ public sealed class Worker
     private readonly Dictionary<int, List<InboxItem>> _early = [];
     private readonly List<IMaintained> _maintained = [];
     private int _nextDataflow;
+    private long _nextUniqueId = 1;
     private int _parked;
     private int _spinCredit = SpinCreditMax;
     private int _parks;
@@ -44,8 +45,13 @@ public sealed class Worker
     /// <summary>Workers of all processes.</summary>
     public int Peers { get; }
 
-    /// <summary>Whether operators' run times are taken; some 50 ns a run.</summary>
+    /// <summary>Whether operators' run times are taken; some 30 ns a run.</summary>
     public bool Accounting { get; set; }
+
+    /// <summary>
+    /// Whether work that would take the worker long may be done by other threads meanwhile. Off where an owner steps the worker until there is no more to do, and relies on that.
+    /// </summary>
+    public bool OffloadsWork { get; set; }
 
     public IReadOnlyCollection<DataflowGraph> Dataflows => _dataflows.Values;
 
@@ -56,6 +62,30 @@ public sealed class Worker
     /// </summary>
     internal WorkerScratch Scratch { get; } = new();
 
+    /// <summary>All dataflows: what they did so far and keep. What several share is counted for one of them: an arrangement for whose it is.</summary>
+    public IReadOnlyList<DataflowStatistics> Statistics()
+    {
+        var meter = new StateMeter();
+        var graphs = _dataflows.Values.ToArray();
+        var operators = graphs.Select(g => new OperatorStatistics[g.Operators.Count]).ToArray();
+        for (var g = 0; g < graphs.Length; g++)
+            graphs[g].MeasureArrangements(meter, operators[g]);
+        for (var g = 0; g < graphs.Length; g++)
+            graphs[g].MeasureOperators(meter, operators[g]);
+        return [.. graphs.Zip(operators, (graph, statistics) => new DataflowStatistics(graph, statistics))];
+    }
+
+    /// <summary>Working memory that all operators of this worker share.</summary>
+    public StateSize ScratchSize
+    {
+        get
+        {
+            var meter = new StateMeter();
+            Scratch.Measure(meter);
+            return meter.Take();
+        }
+    }
+
     /// <summary>Runs <paramref name="action"/> on the worker's thread, in the order of posting. Any thread.</summary>
     public void Post(Action<Worker> action) => Deliver(new InboxItem.Work(action));
 
@@ -65,6 +95,8 @@ public sealed class Worker
     {
         var graph = new DataflowGraph(this, _nextDataflow++, name);
         build(new Scope<Time>(graph));
+        graph.UniqueId = _nextUniqueId;
+        _nextUniqueId += 1 + graph.Operators.Count + graph.Operators.Sum(op => op.Inputs.Count);
         _dataflows.Add(graph.Id, graph);
         graph.Start();
         if (graph.IsActive)
@@ -84,6 +116,7 @@ public sealed class Worker
     /// <returns>Whether anything was done; when false, nothing will be until something comes in.</returns>
     public bool Step()
     {
+        Core.Memory.SlabPool.TrimScratch();
         var any = TakeInbox();
         if (_ready.Count > 0)
         {
@@ -292,13 +325,13 @@ public sealed class Worker
                 else if (to is InboxItem.Data data)
                 {
                     data.From.ReturnCredit(data.Message.Bytes);
-                    InputAt(graph, data.Place).Receive(data.Message);
+                    InputAt(graph, data.Place).Receive(data.Message, data.From.Index);
                 }
                 else if (to is InboxItem.Encoded encoded)
                 {
                     Links.ReturnRemoteCredit(encoded.From, encoded.Bytes.Length);
                     var port = InputAt(graph, encoded.Place);
-                    port.Receive(port.Decode(encoded.Bytes));
+                    port.Receive(port.Decode(encoded.Bytes), encoded.From);
                 }
 
                 break;

@@ -38,6 +38,7 @@ public sealed class WorkerGroup : IDisposable
     {
         foreach (var worker in _workers)
         {
+            worker.OffloadsWork = true;
             var thread = new Thread(() => RunWorker(worker)) { Name = $"worker {worker.Index}", IsBackground = true };
             _threads.Add(thread);
             thread.Start();

@@ -42,6 +42,13 @@ internal sealed unsafe class WorkerScratch : IDisposable
     /// <summary>Times and diffs of matches: up to 24 bytes a time.</summary>
     public const int MatchSlot = 5;
 
+    public void Measure(StateMeter meter)
+    {
+        foreach (var slot in _slots)
+            meter.Slab(0, slot == 0 ? 0 : SlabPool.CapacityFor(SlotColumns * ColumnBytes));
+        Window.Measure(meter);
+    }
+
     public void Dispose()
     {
         for (var i = 0; i < _slots.Length; i++)

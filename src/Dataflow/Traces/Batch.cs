@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -19,6 +20,7 @@ namespace Materialize.Dataflow.Traces;
 internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
 {
     private int _references = 1;
+    private long _measured;
 
     public required int Count { get; init; }
 
@@ -70,6 +72,20 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public long DiffAt(int row) => Diffs != null ? Diffs[row] : WideDiffs != null ? WideDiffs[row] : 1;
 
+    /// <summary>Counts it, once.</summary>
+    public void Measure(StateMeter meter)
+    {
+        if (!meter.IsFirst(ref _measured))
+            return;
+        meter.Batch(Count);
+        meter.Slab((long)Count * sizeof(ulong), HashesCapacity, Hashes);
+        meter.Column(Keys);
+        meter.Column(Values);
+        meter.Slab((long)Count * sizeof(TTime), TimesCapacity, Times);
+        meter.Slab((long)Count * (Diffs != null ? sizeof(int) : sizeof(long)), DiffsCapacity, Diffs != null ? Diffs : WideDiffs);
+        meter.Slab(((1L << DirectoryBits) + 1) * sizeof(uint), DirectoryCapacity, Directory);
+    }
+
     public void AddReference() => _references++;
 
     public void Release()
@@ -97,6 +113,37 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
         while (low < high && Hashes[low] < hash)
             low++;
         return low;
+    }
+
+    /// <summary>
+    /// The batch is gone through in order and stands at <paramref name="row"/>: where it lies in a scratch file, rows ahead are fetched before they are
+    /// missed, and those from <paramref name="done"/> on need not be in memory any more.
+    /// </summary>
+    public void Advise(int done, int row)
+    {
+        const int ahead = 128 * 1024;
+        Advise(Hashes, HashesCapacity, (long)done * sizeof(ulong), (long)row * sizeof(ulong), (long)ahead * sizeof(ulong));
+        Advise(Times, TimesCapacity, (long)done * sizeof(TTime), (long)row * sizeof(TTime), (long)ahead * sizeof(TTime));
+        Advise(Values, done, row, ahead);
+        Advise(Keys, done, row, ahead);
+    }
+
+    private static void Advise(in RowColumn column, int done, int row, int ahead)
+    {
+        if (column.Data == null || column.Count == 0)
+            return;
+        var (from, at) = column.IsFixed
+            ? ((long)done * column.Shape.Width, (long)row * column.Shape.Width)
+            : (done == 0 ? 0L : column.Ends[done - 1], row == 0 ? 0L : column.Ends[row - 1]);
+        Advise(column.Data, column.DataCapacity, from, at, column.Bytes / column.Count * ahead);
+        if (column.Ends != null)
+            Advise(column.Ends, column.EndsCapacity, (long)done * sizeof(uint), (long)row * sizeof(uint), (long)ahead * sizeof(uint));
+    }
+
+    private static void Advise(void* slab, long capacity, long done, long position, long ahead)
+    {
+        if (SlabPool.IsScratch(slab, capacity))
+            SlabPool.Advise(slab, capacity, done, position, ahead);
     }
 
     /// <summary>The rows of a key, [from, to).</summary>

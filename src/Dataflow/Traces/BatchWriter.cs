@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -14,6 +15,8 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     private readonly RowShape _keyShape;
     private readonly RowShape _valueShape;
     private readonly long _rowsMax;
+    private readonly bool _lasts;
+    private int _released; // rows whose pages were let go of
     private long _hashesCapacity;
     private long _keysCapacity;
     private long _keyEndsCapacity;
@@ -44,8 +47,10 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     public int Count;
     public int RepeatedRows;
 
-    public BatchWriter(RowShape keyShape, RowShape valueShape, long rowsMax, long keyBytesMax, long valueBytesMax)
+    /// <param name="lasts">Whether the batch is to be kept: it may then lie in a scratch file.</param>
+    public BatchWriter(RowShape keyShape, RowShape valueShape, long rowsMax, long keyBytesMax, long valueBytesMax, bool lasts = true)
     {
+        _lasts = lasts;
         _keyShape = keyShape;
         _valueShape = valueShape;
         _rowsMax = Math.Max(1, rowsMax);
@@ -97,6 +102,24 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
 
         _directoryNext = next;
         _directoryRow = Count;
+    }
+
+    /// <summary>What was written so far will not be looked at soon: where it lies in scratch files, it need not be in memory.</summary>
+    public void LetGo()
+    {
+        if (Count - _released < 64 * 1024)
+            return;
+        LetGo(Hashes, _hashesCapacity, (long)_released * sizeof(ulong), (long)Count * sizeof(ulong));
+        LetGo(_times, _timesCapacity, (long)_released * sizeof(TTime), (long)Count * sizeof(TTime));
+        if (_valueShape.IsFixed)
+            LetGo(Values, _valuesCapacity, (long)_released * _valueShape.Width, (long)Count * _valueShape.Width);
+        else
+            LetGo(Values, _valuesCapacity, _released == 0 ? 0 : ValueEnds[_released - 1], ValueBytes);
+        if (Keys != null && _keyShape.IsFixed)
+            LetGo(Keys, _keysCapacity, (long)_released * _keyShape.Width, (long)Count * _keyShape.Width);
+        else if (Keys != null)
+            LetGo(Keys, _keysCapacity, _released == 0 ? 0 : KeyEnds[_released - 1], KeyBytes);
+        _released = Count;
     }
 
     /// <summary>The batch, owned by the caller; null when it has no rows. The writer is spent.</summary>
@@ -168,6 +191,19 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         return batch;
     }
 
+    /// <summary>Memory only: rows are those of the inputs, which are counted where they are.</summary>
+    public void Measure(StateMeter meter)
+    {
+        meter.Slab((long)Count * sizeof(ulong), _hashesCapacity, Hashes);
+        meter.Slab(KeyBytesUsed, _keysCapacity, Keys);
+        meter.Slab((long)Count * sizeof(uint), _keyEndsCapacity, KeyEnds);
+        meter.Slab(ValueBytesUsed, _valuesCapacity, Values);
+        meter.Slab((long)Count * sizeof(uint), _valueEndsCapacity, ValueEnds);
+        meter.Slab((long)Count * sizeof(TTime), _timesCapacity, _times);
+        meter.Slab((long)Count * (_diffs != null ? sizeof(int) : sizeof(long)), _diffsCapacity, _diffs != null ? _diffs : _wideDiffs);
+        meter.Slab((long)_directoryNext * sizeof(uint), _directoryCapacity, _directory);
+    }
+
     /// <summary>Frees what was written.</summary>
     public void Dispose()
     {
@@ -186,15 +222,21 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
 
     private long ValueBytesUsed => _valueShape.IsFixed ? (long)Count * _valueShape.Width : ValueBytes;
 
-    private static byte* Rent(long bytes, out long capacity)
+    private byte* Rent(long bytes, out long capacity)
     {
         capacity = SlabPool.CapacityFor(bytes);
-        return SlabPool.Rent(capacity);
+        return _lasts ? SlabPool.RentLasting(capacity) : SlabPool.Rent(capacity);
     }
 
     // Small batches are copied to Recent soon or are few.
     private static byte* Trim(byte* column, ref long capacity, long used) =>
         column == null || capacity <= 64 << 10 || SlabPool.CapacityFor(used) == capacity ? column : SlabPool.Resize(column, ref capacity, used, used);
+
+    private static void LetGo(void* column, long capacity, long from, long to)
+    {
+        if (SlabPool.IsScratch(column, capacity))
+            SlabPool.Advise(column, capacity, from, to);
+    }
 
     private void Forget()
     {

@@ -1,5 +1,6 @@
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -45,7 +46,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     public Stamp MinStamp { get; private set; } = Stamp.Closed;
 
     /// <summary>Whether parts would outgrow the cache, or the batch its offsets, with more.</summary>
-    public bool IsFull => _rows >= RowsMax || _keyBytes + _valueBytes >= BytesMax;
+    public bool IsFull => _rows >= RowsMax || _keyBytes + _valueBytes >= BytesMax
+        || (SlabPool.IsShort && (_rows * sizeof(ulong)) + _keyBytes + _valueBytes >= SlabPool.MemoryBudget / 8);
 
     public bool IsSorted => _part == Parts;
 
@@ -110,6 +112,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
             _part++;
         }
 
+        if (SlabPool.ScratchBytes > 0)
+            _writer.LetGo();
         return done;
     }
 
@@ -118,6 +122,17 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     {
         Core.Invariant.Check(IsSorted, "the sort is not finished");
         return _writer!.Finish();
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        _writer?.Measure(meter);
+        for (var p = 0; p < Parts; p++)
+        {
+            _open[p]?.Measure(meter);
+            foreach (var chunk in _chunks[p])
+                chunk.Measure(meter);
+        }
     }
 
     public void Dispose()

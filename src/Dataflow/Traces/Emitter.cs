@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -31,6 +32,9 @@ internal abstract unsafe class Emitter<TTime> : IDisposable where TTime : unmana
     /// <paramref name="rowsMax"/> rows read, between two (key, value) pairs; positions are advanced. Returns the rows read.
     /// </summary>
     public abstract long Walk(RowSource<TTime>* sources, int count, long rowsMax, BatchWriter<TTime> output);
+
+    /// <summary>Counts its working memory.</summary>
+    public abstract void Measure(StateMeter meter);
 
     public abstract void Dispose();
 }
@@ -146,6 +150,12 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
 
         output.ExtendDirectory();
         return read;
+    }
+
+    public override void Measure(StateMeter meter)
+    {
+        meter.Slab(0, _itemsCapacity);
+        meter.Slab(0, _spareCapacity);
     }
 
     public override void Dispose()

@@ -56,6 +56,18 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
         }
     }
 
+    /// <summary>Rows that the sources have yet to give, at most.</summary>
+    public long Rows
+    {
+        get
+        {
+            var rows = 0L;
+            for (var r = 0; r < _runCount; r++)
+                rows += _runs[r].End - _runs[r].Position;
+            return rows;
+        }
+    }
+
     /// <summary>Begins a key with no sources.</summary>
     public void Start()
     {

@@ -76,6 +76,8 @@ internal sealed unsafe class MergeTools<TTime>(WorkerScratch scratch, RowShape k
         return (before, after);
     }
 
+    public void Measure(StateMeter meter) => Emitter.Measure(meter);
+
     public void Dispose()
     {
         Emitter.Dispose();
@@ -104,6 +106,8 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
     private readonly MergeTools<TTime> _tools;
     private readonly Batch<TTime>[] _inputs;
     private readonly int _count;
+    private readonly long? _pieceRows;
+    private readonly int[] _advised; // how far each input was read when last advice was given
     private readonly int _windowBits;
     private readonly long _sourcesCapacity;
     private RowSource<TTime>* _sources;
@@ -112,11 +116,14 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
     private bool _walking;
 
     /// <summary>Takes a reference to each input.</summary>
-    public Merger(MergeTools<TTime> tools, ReadOnlySpan<Batch<TTime>> inputs)
+    /// <param name="pieceRows">To read a snapshot piecewise (<see cref="TakeWritten"/>): room for that many rows only. Null: all becomes one batch, which lasts.</param>
+    public Merger(MergeTools<TTime> tools, ReadOnlySpan<Batch<TTime>> inputs, long? pieceRows = null)
     {
+        _pieceRows = pieceRows;
         _tools = tools;
         _inputs = inputs.ToArray();
         _count = inputs.Length;
+        _advised = new int[_count];
         foreach (var input in _inputs)
         {
             input.AddReference();
@@ -134,7 +141,7 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
             _sources[s].End = 0;
         }
 
-        _writer = new BatchWriter<TTime>(tools.KeyShape, tools.ValueShape, TotalRows, KeyBytes, ValueBytes);
+        _writer = NewWriter();
     }
 
     public long TotalRows { get; }
@@ -202,22 +209,32 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
             _window++;
         }
 
+        if (SlabPool.ScratchBytes > 0)
+            Advise();
         return done;
     }
 
-    /// <summary>What was merged so far as a batch of its own, and begins another; null when nothing was. Only for reading snapshots piecewise.</summary>
-    public Batch<TTime>? TakeWritten(long rowsMax)
+    // Now and then: where it is read and written.
+    private void Advise()
     {
-        var batch = _writer.Finish();
-        _writer = new BatchWriter<TTime>(_tools.KeyShape, _tools.ValueShape, Math.Min(rowsMax, TotalRows), KeyBytes, ValueBytes);
-        return batch;
+        for (var s = 0; s < _count; s++)
+        {
+            var position = _sources[s].Position;
+            if (position - _advised[s] < 64 * 1024)
+                continue;
+            _inputs[s].Advise(_advised[s], position);
+            _advised[s] = position;
+        }
+
+        _writer.LetGo();
     }
 
-    /// <summary>Before the first <see cref="Work"/>: room for that many rows only, to be taken in pieces.</summary>
-    public void LimitWriter(long rowsMax)
+    /// <summary>What was merged so far as a batch of its own, and begins another; null when nothing was. Only for reading snapshots piecewise.</summary>
+    public Batch<TTime>? TakeWritten()
     {
-        _writer.Dispose();
-        _writer = new BatchWriter<TTime>(_tools.KeyShape, _tools.ValueShape, Math.Min(rowsMax, TotalRows), KeyBytes, ValueBytes);
+        var batch = _writer.Finish();
+        _writer = NewWriter();
+        return batch;
     }
 
     /// <summary>The merged batch, once done; null when everything cancelled.</summary>
@@ -225,6 +242,15 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
     {
         Debug.Assert(IsDone, "the merge is not finished");
         return _writer.Finish();
+    }
+
+    /// <summary>What is written and yet to be, and the inputs where nobody else has them.</summary>
+    public void Measure(StateMeter meter)
+    {
+        foreach (var input in _inputs)
+            input.Measure(meter);
+        _writer.Measure(meter);
+        meter.Slab((long)_count * sizeof(RowSource<TTime>), _sourcesCapacity);
     }
 
     public void Dispose()
@@ -235,6 +261,9 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
         foreach (var input in _inputs)
             input.Release();
     }
+
+    private BatchWriter<TTime> NewWriter() => new(
+        _tools.KeyShape, _tools.ValueShape, Math.Min(_pieceRows ?? long.MaxValue, TotalRows), KeyBytes, ValueBytes, lasts: _pieceRows is null);
 
     private int EndOfWindow(ref RowSource<TTime> source)
     {

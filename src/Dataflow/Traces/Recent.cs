@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -19,6 +20,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     public const int RowsMax = 32768;
 
     private const int RowsMin = 16;
+    private static readonly int _rowBytes = sizeof(ulong) + sizeof(TTime) + sizeof(long) + (2 * sizeof(int));
     private readonly RowWriter? _keys;
     private readonly RowWriter _values;
     private byte* _columns; // one slab for the columns below
@@ -31,6 +33,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     private int _rowsCapacity;
     private readonly int _rowsExpected;
     private int _references = 1;
+    private long _measured;
 
     /// <param name="rows">How many are expected at least; room grows in powers of two from there.</param>
     public Recent(RowShape keyShape, RowShape valueShape, int rows = 0)
@@ -47,7 +50,17 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
 
     public bool IsFull => Count >= RowsMax || _values.Bytes + (_keys?.Bytes ?? 0) > 16 << 20;
 
-    public long Bytes => _columnsCapacity + _values.Peek().Capacity + (_keys?.Peek().Capacity ?? 0);
+    /// <summary>Counts it, once.</summary>
+    public void Measure(StateMeter meter)
+    {
+        if (!meter.IsFirst(ref _measured))
+            return;
+        if (Count > 0)
+            meter.Batch(Count);
+        meter.Slab((long)Count * _rowBytes, _columnsCapacity);
+        meter.Writer(_keys);
+        meter.Writer(_values);
+    }
 
     public void AddReference() => _references++;
 
@@ -153,7 +166,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     private void Grow(int rows)
     {
         var capacity = Math.Max(RowsMin, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(rows, _rowsExpected)));
-        var slabBytes = SlabPool.CapacityFor((long)capacity * (sizeof(ulong) + sizeof(TTime) + sizeof(long) + (2 * sizeof(int))));
+        var slabBytes = SlabPool.CapacityFor((long)capacity * _rowBytes);
         var columns = SlabPool.Rent(slabBytes);
         var hashes = (ulong*)columns;
         var times = (TTime*)(hashes + capacity);

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
+using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
@@ -151,6 +152,12 @@ internal sealed unsafe class SortWindow : IDisposable
         }
 
         return rows;
+    }
+
+    public void Measure(StateMeter meter)
+    {
+        meter.Slab(0, _entriesCapacity);
+        meter.Slab(0, _bucketsCapacity);
     }
 
     public void Dispose()

@@ -18,7 +18,7 @@ namespace Materialize.Dataflow.Traces;
 // while idle, even when it is not full.
 
 /// <summary>One worker's part of an arrangement: all its updates, compacted to the least since of those who hold it. Worker thread only.</summary>
-internal sealed class Trace<TTime> : IMaintained where TTime : unmanaged, ITime<TTime>
+internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unmanaged, ITime<TTime>
 {
     private const int TierRatio = 4;
     private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
@@ -53,11 +53,19 @@ internal sealed class Trace<TTime> : IMaintained where TTime : unmanaged, ITime<
 
     public MergeTools<TTime> Tools => _tools ??= new MergeTools<TTime>(_worker.Scratch, KeyShape, ValueShape);
 
-    public long Updates => _batches.Rows + (_recent?.Count ?? 0);
+    /// <summary>Counts what the trace holds: batches and their merges.</summary>
+    public void Measure(StateMeter meter)
+    {
+        foreach (var batch in _batches.Items)
+            batch.Measure(meter);
+        _recent?.Measure(meter);
+        foreach (var merge in _merges)
+            merge.Merger.Measure(meter);
+        _tools?.Measure(meter);
+    }
 
-    public long Bytes => _batches.Bytes + (_recent?.Bytes ?? 0);
-
-    public int Batches => _batches.Items.Length + (_recent is { Count: > 0 } ? 1 : 0);
+    /// <summary>Readers that hold it.</summary>
+    public int Holds => _holds.Count;
 
     public TraceHold<TTime> NewHold()
     {
@@ -297,15 +305,12 @@ internal sealed class BatchList<TTime> where TTime : unmanaged, ITime<TTime>
         {
             batch.AddReference();
             Rows += batch.Count;
-            Bytes += batch.Bytes;
         }
     }
 
     public Batch<TTime>[] Items { get; }
 
     public long Rows { get; }
-
-    public long Bytes { get; }
 
     public void AddReference() => _references++;
 
@@ -397,6 +402,13 @@ internal sealed class Snapshot<TTime> where TTime : unmanaged, ITime<TTime>
         Recent?.Release();
     }
 
+    public void Measure(StateMeter meter)
+    {
+        foreach (var batch in Batches)
+            batch.Measure(meter);
+        Recent?.Measure(meter);
+    }
+
     /// <summary>All rows as sorted batches; the caller releases each.</summary>
     public Batch<TTime>[] ToBatches()
     {
@@ -439,6 +451,13 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
     public int Updates { get; }
 
     public long Bytes { get; }
+
+    public void Measure(StateMeter meter)
+    {
+        foreach (var batch in Batches)
+            batch.Measure(meter);
+        Before.Measure(meter);
+    }
 
     byte[] IMessage.Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
 

@@ -93,7 +93,7 @@ public sealed unsafe class TraceCursor<TTime> : IDisposable where TTime : unmana
                 return false;
             while (!_scan.IsDone && _scan.PendingRows < 2048)
                 _scan.Work(1024);
-            _chunk = _scan.TakeWritten(65536);
+            _chunk = _scan.TakeWritten();
             _chunkRow = -1;
         }
 
@@ -124,8 +124,7 @@ public sealed unsafe class TraceCursor<TTime> : IDisposable where TTime : unmana
         var recent = _snapshot.Recent?.Sort(_scanTools, _snapshot.RecentCount, TTime.Minimum);
         if (recent is not null)
             batches.Add(recent);
-        _scan = new Merger<TTime>(_scanTools, batches.ToArray()) { AsOf = _time };
+        _scan = new Merger<TTime>(_scanTools, batches.ToArray(), pieceRows: 65536) { AsOf = _time };
         recent?.Release();
-        _scan.LimitWriter(65536);
     }
 }

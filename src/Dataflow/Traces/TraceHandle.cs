@@ -43,14 +43,16 @@ public sealed class TraceHandle<TTime> : IDisposable where TTime : unmanaged, IT
     /// </summary>
     public TraceCursor<TTime> OpenCursor(TTime time) => new(_trace, time);
 
-    /// <summary>Updates stored (an upper bound of distinct (key, value) pairs), for introspection.</summary>
-    public long Updates => _trace.Updates;
-
-    /// <summary>Bytes of native memory held by the trace's batches.</summary>
-    public long Bytes => _trace.Bytes;
-
-    /// <summary>Batches at present, the buffer of recent updates counted as one.</summary>
-    public int Batches => _trace.Batches;
+    /// <summary>What this worker's part of the arrangement takes.</summary>
+    public Runtime.StateSize Size
+    {
+        get
+        {
+            var meter = new Runtime.StateMeter();
+            _trace.Measure(meter);
+            return meter.Take();
+        }
+    }
 
     internal Trace<TTime> Trace => _trace;
 

@@ -16,6 +16,8 @@ internal static class DataflowConversion
         wire.Objects.AddAll(dataflow.Objects, o => new Wire.BuildDesc { Id = CommonConversion.ToWire(o.Id), Plan = LirConversion.ToWire(o.Plan) });
         wire.IndexExports.AddAll(dataflow.IndexExports, i => Index(i.Id, i.Desc, i.Type));
         wire.SinkExports.AddAll(dataflow.SinkExports, ToWire);
+        wire.LogImports.AddAll(
+            dataflow.LogImports, i => new Wire.LogImport { Id = CommonConversion.ToWire(i.Id), Name = i.Name, Type = CommonConversion.ToWire(i.Type) });
         if (dataflow.AsOf is { } asOf)
             wire.AsOf = asOf;
         if (dataflow.Until is { } until)
@@ -31,7 +33,10 @@ internal static class DataflowConversion
         dataflow.IndexExports.ToArray(i => new IndexExport(CommonConversion.FromWire(i.Id), FromWire(i.Desc), CommonConversion.FromWire(i.Type))),
         dataflow.SinkExports.ToArray(FromWire),
         dataflow.HasAsOf ? dataflow.AsOf : null,
-        dataflow.HasUntil ? dataflow.Until : null);
+        dataflow.HasUntil ? dataflow.Until : null)
+    {
+        LogImports = dataflow.LogImports.ToArray(i => new LogImport(CommonConversion.FromWire(i.Id), i.Name, CommonConversion.FromWire(i.Type))),
+    };
 
     public static Wire.CollectionMetadata ToWire(CollectionMetadata metadata)
     {

@@ -15,6 +15,10 @@ public sealed record CollectionMetadata(ShardId Shard, ShardId? TxnsShard, Relat
 /// <param name="Columns">What <paramref name="Mfp"/> gives.</param>
 public sealed record SourceImport(GlobalId Id, RelationType Type, CollectionMetadata? Metadata, Mfp Mfp, ValueArray<ColumnType> Columns);
 
+/// <summary>A log that each worker of the replica keeps of itself, as a collection: not read from anywhere.</summary>
+/// <param name="Name">Of the log relation; reference, system-catalog §6.</param>
+public sealed record LogImport(GlobalId Id, string Name, RelationType Type);
+
 /// <summary>An index: which relation it arranges, by what.</summary>
 public sealed record IndexDesc(GlobalId OnId, ArrangementKey Key);
 
@@ -59,6 +63,9 @@ public sealed record DataflowDescription(
     ulong? AsOf,
     ulong? Until)
 {
+    /// <summary>Logs of the replica that it makes collections of.</summary>
+    public ValueArray<LogImport> LogImports { get; init; } = [];
+
     public IEnumerable<GlobalId> ExportIds => IndexExports.Select(x => x.Id).AsEnumerable().Concat(SinkExports.Select(x => x.Id));
 
     public IEnumerable<GlobalId> ImportIds => SourceImports.Select(x => x.Id).AsEnumerable().Concat(IndexImports.Select(x => x.Id));
