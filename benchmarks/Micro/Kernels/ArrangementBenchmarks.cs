@@ -40,7 +40,7 @@ public unsafe class ArrangementBenchmarks
         while (!probe.HasPassed(0) || group.Workers[0].Step())
             group.Workers[0].Step();
         var bytes = SlabPool.BytesInUse - before;
-        if (traces.Any(t => t.Updates != 10))
+        if (traces.Any(t => t.Size.Rows != 10))
             throw new InvalidOperationException("an arrangement has not its ten rows");
         if (!_printed)
             Console.WriteLine($"// {bytes / Arrangements} bytes of native memory an arrangement");
