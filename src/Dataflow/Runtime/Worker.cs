@@ -16,6 +16,7 @@ namespace Materialize.Dataflow.Runtime;
 public sealed class Worker
 {
     private readonly ConcurrentQueue<InboxItem> _inbox = new();
+    private readonly IDelivery? _delivery;
     private const int SpinCreditMax = 8;
     private const int SpinProbeEvery = 16;
 
@@ -32,11 +33,13 @@ public sealed class Worker
     private int _spinCredit = SpinCreditMax;
     private int _parks;
 
-    internal Worker(IWorkerLinks links, int index, int peers)
+    internal Worker(IWorkerLinks links, int index, int peers, WorkerSettings settings)
     {
         Links = links;
         Index = index;
         Peers = peers;
+        _creditBytes = settings.CreditBytes;
+        _delivery = settings.Delivery;
     }
 
     /// <summary>Number of this worker among all of all processes.</summary>
@@ -211,14 +214,24 @@ public sealed class Worker
             Forget(item);
     }
 
-    private static void Forget(InboxItem item)
+    /// <summary>Frees what will not be taken any more.</summary>
+    internal static void Forget(InboxItem item)
     {
         if (item is InboxItem.Data data)
             data.Message.Release();
     }
 
-    /// <summary>Adds to the inbox and wakes the worker. Any thread.</summary>
+    /// <summary>Adds to the inbox and wakes the worker, sooner or later. Any thread.</summary>
     internal void Deliver(InboxItem item)
+    {
+        if (_delivery is null)
+            Enqueue(item);
+        else
+            _delivery.Deliver(this, item);
+    }
+
+    /// <summary>Adds to the inbox and wakes the worker. Any thread.</summary>
+    internal void Enqueue(InboxItem item)
     {
         _inbox.Enqueue(item);
         Interlocked.MemoryBarrier();
@@ -229,17 +242,21 @@ public sealed class Worker
     internal void BroadcastProgress(int dataflow, (int Place, Stamp Stamp, long Count)[] changes) =>
         Links.BroadcastProgress(Index, dataflow, changes);
 
-    internal void SendData(int peer, int dataflow, int place, IMessage message) => Links.SendData(Index, peer, dataflow, place, message);
+    internal void SendData(int peer, int dataflow, int place, IMessage message)
+    {
+        _delivery?.NoteSent(this, peer, dataflow, place, message.MinStamp);
+        Links.SendData(Index, peer, dataflow, place, message);
+    }
 
     // Back-pressure. What this worker sent and no inbox has handed on yet is counted, in bytes; operators that make much from little (joins, flat maps, reads of arrangements) put their work off while it is over the
     // limit. Operators that pass on what they get never wait: so a receiver can always empty its inbox, and every wait ends.
-    private const long CreditBytes = 64L << 20;
+    private readonly long _creditBytes;
     private readonly List<Operator> _waitingForCredit = [];
     private long _outstanding;
     private int _waiting;
 
     /// <summary>Whether operators should put off making more data.</summary>
-    internal bool IsCongested => Volatile.Read(ref _outstanding) > CreditBytes;
+    internal bool IsCongested => Volatile.Read(ref _outstanding) > _creditBytes;
 
     internal void UseCredit(long bytes) => Interlocked.Add(ref _outstanding, bytes);
 
@@ -247,7 +264,7 @@ public sealed class Worker
     internal void ReturnCredit(long bytes)
     {
         var left = Interlocked.Add(ref _outstanding, -bytes);
-        if (left <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+        if (left <= _creditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
             Deliver(new InboxItem.Resume());
     }
 
@@ -259,7 +276,7 @@ public sealed class Worker
         Interlocked.Exchange(ref _waiting, 1);
 
         // Credit may have come back just before we announced that we wait.
-        if (Volatile.Read(ref _outstanding) <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+        if (Volatile.Read(ref _outstanding) <= _creditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
             Deliver(new InboxItem.Resume());
     }
 
@@ -325,13 +342,12 @@ public sealed class Worker
                 else if (to is InboxItem.Data data)
                 {
                     data.From.ReturnCredit(data.Message.Bytes);
-                    InputAt(graph, data.Place).Receive(data.Message, data.From.Index);
+                    Receive(graph, data.Place, data.Message, data.From.Index);
                 }
                 else if (to is InboxItem.Encoded encoded)
                 {
                     Links.ReturnRemoteCredit(encoded.From, encoded.Bytes.Length);
-                    var port = InputAt(graph, encoded.Place);
-                    port.Receive(port.Decode(encoded.Bytes), encoded.From);
+                    Receive(graph, encoded.Place, InputAt(graph, encoded.Place).Decode(encoded.Bytes), encoded.From);
                 }
 
                 break;
@@ -343,9 +359,11 @@ public sealed class Worker
             case InboxItem.Data late: // its dataflow was dropped here
                 late.From.ReturnCredit(late.Message.Bytes);
                 late.Message.Release();
+                _delivery?.NoteTaken(this, late.From.Index, late.Dataflow, late.Place, null);
                 break;
             case InboxItem.Encoded late:
                 Links.ReturnRemoteCredit(late.From, late.Bytes.Length);
+                _delivery?.NoteTaken(this, late.From, late.Dataflow, late.Place, null);
                 break;
             case InboxItem.Resume:
                 foreach (var op in _waitingForCredit)
@@ -353,6 +371,12 @@ public sealed class Worker
                 _waitingForCredit.Clear();
                 break;
         }
+    }
+
+    private void Receive(DataflowGraph graph, int place, IMessage message, int from)
+    {
+        _delivery?.NoteTaken(this, from, graph.Id, place, message.MinStamp);
+        InputAt(graph, place).Receive(message, from);
     }
 
     private static InputPort InputAt(DataflowGraph graph, int place)
@@ -409,7 +433,7 @@ internal abstract record InboxItem
 
     public abstract record ToDataflow(int Dataflow) : InboxItem;
 
-    public sealed record Progress(int Dataflow, (int Place, Stamp Stamp, long Count)[] Changes) : ToDataflow(Dataflow);
+    public sealed record Progress(int From, int Dataflow, (int Place, Stamp Stamp, long Count)[] Changes) : ToDataflow(Dataflow);
 
     public sealed record Data(int Dataflow, int Place, IMessage Message, Worker From) : ToDataflow(Dataflow);
 
