@@ -31,7 +31,7 @@ internal enum Mutation
 /// </summary>
 internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
 {
-    private readonly Dictionary<(int From, int To), Lane> _lanes = [];
+    private readonly Dictionary<(int From, Worker To), Lane> _lanes = [];
     private readonly Dictionary<(int From, int To, int Dataflow), Queue<(int Place, Stamp Stamp)>> _underWay = [];
 
     private int _untilFault = simulator.Mutation == Mutation.None ? 0 : simulator.Random.Next(30);
@@ -60,9 +60,9 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
             InboxItem.Encoded encoded => encoded.From,
             _ => -1,
         };
-        if (!_lanes.TryGetValue((from, to.Index), out var lane))
+        if (!_lanes.TryGetValue((from, to), out var lane))
         {
-            _lanes.Add((from, to.Index), lane = new Lane(simulator, run, from, to));
+            _lanes.Add((from, to), lane = new Lane(simulator, run, from, to));
             simulator.Add(lane);
         }
 
@@ -93,7 +93,7 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
         {
             foreach (var ((_, to), lane) in _lanes)
             {
-                if (to == worker.Index)
+                if (to == worker)
                     lane.Close();
             }
         }

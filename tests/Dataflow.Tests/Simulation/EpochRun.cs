@@ -47,6 +47,7 @@ internal sealed class EpochRun
                 throw new ViolationException($"worker {worker.Index} joins epoch {Epoch} twice");
             _workers[worker.Index] = new WorkerActor(_simulator, this, process, worker);
             _simulator.Add(_workers[worker.Index]!);
+            _simulator.Trace.Add("join", worker.Index, Epoch);
         }
     }
 
