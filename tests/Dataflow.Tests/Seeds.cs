@@ -11,11 +11,11 @@ internal static class Seeds
     /// <summary>How many tests run; SEEDS in the environment.</summary>
     public static long Count(long usually) => Number("SEEDS", usually);
 
-    /// <summary>Runs seeds one after the other; a failure says which it was and how to run it again.</summary>
+    /// <summary>Runs seeds, each on one thread, on as many threads as there are processors; a failure says which it was and how to run it again.</summary>
     public static void Run(long first, long count, Action<long> run)
     {
-        for (var seed = first; seed < first + count; seed++)
-            RunOne(seed, run);
+        var failures = RunAll(first, count, Environment.ProcessorCount, failuresMax: 1, run, _ => { });
+        Assert.True(failures.Count == 0, string.Join('\n', failures));
     }
 
     /// <summary>Simulates a replica.</summary>
@@ -45,54 +45,56 @@ internal static class Seeds
         foreach (var (name, run) in kinds.Where(k => only is null || k.Name == only))
         {
             var clock = System.Diagnostics.Stopwatch.StartNew();
-            var next = first - 1;
-            var done = 0L;
-            var workers = Enumerable.Range(0, threads).Select(_ => new Thread(() =>
+            var failures = RunAll(first, count, threads, failuresMax: 20, run, done =>
             {
-                for (long seed; (seed = Interlocked.Increment(ref next)) < first + count;)
-                {
-                    try
-                    {
-                        RunOne(seed, run);
-                    }
-                    catch (Exception e)
-                    {
-                        Console.WriteLine($"{name}: {e.Message}");
-                        if (Interlocked.Increment(ref failed) > 20)
-                            return;
-                    }
-
-                    if (Interlocked.Increment(ref done) % 10_000 == 0)
-                        Console.WriteLine($"{name}: {Volatile.Read(ref done)} seeds in {clock.Elapsed.TotalSeconds:F0} s");
-                }
-            })).ToList();
-            workers.ForEach(t => t.Start());
-            workers.ForEach(t => t.Join());
-            Console.WriteLine($"{name}: {done} seeds from {first} on in {clock.Elapsed.TotalSeconds:F1} s, {failed} failed so far");
+                if (done % 10_000 == 0)
+                    Console.WriteLine($"{name}: {done} seeds in {clock.Elapsed.TotalSeconds:F0} s");
+            });
+            foreach (var failure in failures)
+                Console.WriteLine($"{name}: {failure}");
+            Console.WriteLine($"{name}: {count} seeds from {first} on in {clock.Elapsed.TotalSeconds:F1} s, {failures.Count} failed");
+            failed += failures.Count;
         }
 
-        if (failed == 0 && Core.Memory.SlabPool.BytesInUse is var left and > 0)
-        {
+        // A failed run has not freed what it held.
+        var left = failed == 0 ? Core.Memory.SlabPool.BytesInUse : 0;
+        if (left > 0)
             Console.WriteLine($"{left} bytes of slabs are left");
-            return 1;
-        }
-
-        return failed == 0 ? 0 : 1;
+        return failed == 0 && left == 0 ? 0 : 1;
 
         long Option(string name, long otherwise) => args.SkipWhile(a => a != name).Skip(1).FirstOrDefault() is { } text ? long.Parse(text) : otherwise;
     }
 
-    private static void RunOne(long seed, Action<long> run)
+    private static List<string> RunAll(long first, long count, int threads, int failuresMax, Action<long> run, Action<long> onDone)
     {
-        try
+        var failures = new List<string>();
+        var next = first - 1;
+        var done = 0L;
+        var workers = Enumerable.Range(0, threads).Select(_ => new Thread(() =>
         {
-            run(seed);
-        }
-        catch (Exception e)
-        {
-            var only = run == Simulate ? "simulation" : "graphs";
-            throw new InvalidOperationException($"seed {seed}: {e.Message}\nagain: dotnet run -c Release --project tests/Dataflow.Tests -- --seeds 1 --first-seed {seed} --only {only}", e);
-        }
+            for (long seed; (seed = Interlocked.Increment(ref next)) < first + count;)
+            {
+                try
+                {
+                    run(seed);
+                }
+                catch (Exception e)
+                {
+                    var only = run == Simulate ? "simulation" : "graphs";
+                    lock (failures)
+                    {
+                        failures.Add($"seed {seed}: {e.Message}\nagain: dotnet run -c Release --project tests/Dataflow.Tests -- --seeds 1 --first-seed {seed} --only {only}\n{e}");
+                        if (failures.Count >= failuresMax)
+                            Interlocked.Exchange(ref next, first + count);
+                    }
+                }
+
+                onDone(Interlocked.Increment(ref done));
+            }
+        })).ToList();
+        workers.ForEach(t => t.Start());
+        workers.ForEach(t => t.Join());
+        return failures;
     }
 
     private static long Number(string variable, long otherwise) =>

@@ -43,16 +43,4 @@ internal sealed class EventTrace
     }
 
     public void Mix(ulong x) => Hash = BitOperations.RotateLeft((Hash ^ x) * 0x9E3779B97F4A7C15, 29);
-
-    public void Mix(ReadOnlySpan<byte> bytes)
-    {
-        while (bytes.Length >= 8)
-        {
-            Mix(BitConverter.ToUInt64(bytes));
-            bytes = bytes[8..];
-        }
-
-        foreach (var b in bytes)
-            Mix(b);
-    }
 }

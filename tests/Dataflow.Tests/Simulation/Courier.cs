@@ -83,7 +83,7 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
     public void NoteTaken(Worker at, int from, int dataflow, int place, Stamp? stamp)
     {
         if (!_underWay.TryGetValue((from, at.Index, dataflow), out var queue) || !queue.TryDequeue(out var sent) || sent.Place != place || (stamp is { } s && s != sent.Stamp))
-            throw new ViolationException($"worker {at.Index} took a message for dataflow {dataflow} at place {place} that is not what worker {from} sent it next");
+            simulator.Violation ??= new ViolationException($"worker {at.Index} took a message for dataflow {dataflow} at place {place} that is not what worker {from} sent it next");
     }
 
     /// <summary>A process's workers take no more.</summary>
@@ -104,7 +104,12 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
     {
         var isProgress = item is InboxItem.Progress;
         var isData = item is InboxItem.Data or InboxItem.Encoded;
-        var isMeant = simulator.Mutation is Mutation.DropData ? isData : isProgress && simulator.Mutation != Mutation.EpochsLookAlike;
+        var isMeant = simulator.Mutation switch
+        {
+            Mutation.DropData => isData,
+            Mutation.EpochsLookAlike or Mutation.ReorderProgress => false, // done elsewhere
+            _ => isProgress,
+        };
         if (!isMeant || _untilFault < 0 || _untilFault-- > 0)
             return false;
         switch (simulator.Mutation)
@@ -116,20 +121,6 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
                 {
                     (int, Stamp, long Count)[] half = [.. progress.Changes.Where(c => c.Count > 0 == positive)];
                     lane.Items.Enqueue(progress with { Changes = half });
-                }
-
-                return true;
-            case Mutation.ReorderProgress:
-                _untilFault = 0;
-                if (lane.Held is { } held)
-                {
-                    lane.Items.Enqueue(item);
-                    lane.Items.Enqueue(held);
-                    lane.Held = null;
-                }
-                else
-                {
-                    lane.Held = item;
                 }
 
                 return true;
@@ -146,12 +137,12 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
     {
         public Queue<InboxItem> Items { get; } = new();
 
-        public InboxItem? Held { get; set; }
-
         public override bool CanAct => Items.Count > 0 && !IsGone;
 
         public override void Act()
         {
+            if (simulator.Mutation == Mutation.ReorderProgress)
+                SwapProgress();
             for (var many = simulator.Random.Next(2) == 0 ? 1 : simulator.Random.Next(1, 8); many > 0 && Items.TryDequeue(out var item); many--)
             {
                 simulator.Trace.Add("hand", from, to.Index, item is InboxItem.ToDataflow of ? of.Dataflow : -1);
@@ -165,6 +156,20 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
             }
 
             run.Wake(to.Index);
+        }
+
+        private void SwapProgress()
+        {
+            var items = Items.ToArray();
+            Items.Clear();
+            for (var i = 1; i < items.Length; i++)
+            {
+                if (items[i - 1] is InboxItem.Progress && items[i] is InboxItem.Progress)
+                    (items[i - 1], items[i]) = (items[i], items[i - 1]);
+            }
+
+            foreach (var item in items)
+                Items.Enqueue(item);
         }
 
         public void Close()

@@ -96,6 +96,8 @@ internal sealed class EpochRun
         if (!IsFinished && Array.TrueForAll(_executed, e => e == _commands.Count) && _jobs.TrueForAll(j => j.IsComplete))
         {
             IsFinished = true;
+            foreach (var (a, b, time, diff) in _jobs.SelectMany(j => j.Output.Updates))
+                _simulator.Trace.Add("row", (long)(a ^ (time << 48)), (long)b, diff);
             _simulator.Finish();
         }
 

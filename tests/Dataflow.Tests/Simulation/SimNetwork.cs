@@ -147,10 +147,7 @@ internal sealed class Wire(Simulator simulator, SimProcess from, SimProcess to, 
         simulator.Trace.Add("carry", from.Index, to.Index, bytes);
         var carried = read.Buffer.Slice(0, bytes);
         foreach (var part in carried)
-        {
-            simulator.Trace.Mix(part.Span);
             far.Writer.Write(part.Span);
-        }
 
         var isEnd = read.IsCompleted && bytes == read.Buffer.Length;
         near.Reader.AdvanceTo(carried.End);

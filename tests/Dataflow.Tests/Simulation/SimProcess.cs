@@ -187,9 +187,12 @@ internal sealed class SimProcess
             process._simulator.Trace.Add("tell", process.Index, process.Known);
             process.Context.Run(() =>
             {
-                process._told.TrySetResult();
-                process._over.TrySetResult();
-                process._joining?.Cancel();
+                // What goes on at once replaces them.
+                var (told, over, joining) = (process._told, process._over, process._joining);
+                told.TrySetResult();
+                over.TrySetResult();
+                if (joining == process._joining)
+                    joining?.Cancel();
             });
         }
     }

@@ -91,6 +91,9 @@ internal sealed class Simulator : IDisposable
     /// <summary>Whether something ran on another thread.</summary>
     public bool Leaked { get; set; }
 
+    /// <summary>What was seen to be wrong while a worker was at work, which goes on to the end of its step.</summary>
+    public ViolationException? Violation { get; set; }
+
     public long Events => _events;
 
     public string Layout => $"{Processes.Count} processes of {WorkersPerProcess} workers, credit {CreditBytes}, epoch {Epoch}";
@@ -169,6 +172,8 @@ internal sealed class Simulator : IDisposable
     {
         if (Leaked)
             throw new ViolationException("something left the simulation's thread");
+        if (Violation is { } violation)
+            throw violation;
         if (++_events > EventsMax)
             throw new ViolationException($"no end after {_events} events: {_runs.GetValueOrDefault(Epoch)?.State}");
         if (_faults.TryPeek(out var fault) && fault.Event <= _events && _restart is null && !IsDone)
