@@ -22,7 +22,7 @@ internal sealed unsafe class HydrationPeek(long rows) : IDisposable
     private readonly TraceHandle<Time>[] _known = new TraceHandle<Time>[Workers];
     private readonly TraceHandle<Time>[] _hydrated = new TraceHandle<Time>[Workers];
     private readonly InputHandle<Time>[] _inputs = new InputHandle<Time>[Workers];
-    private readonly List<(long At, long Ticks)>[] _steps = [[], []];
+    private readonly List<double>[] _steps = [[], []]; // milliseconds of processor time: on a busy machine the clock shows the others' work
     private readonly CancellationTokenSource _stop = new();
     private readonly List<Thread> _threads = [];
     private readonly CountdownEvent _hydratedAll = new(Workers);
@@ -88,13 +88,13 @@ internal sealed unsafe class HydrationPeek(long rows) : IDisposable
         {
             while (!_stop.IsCancellationRequested)
             {
-                var before = Stopwatch.GetTimestamp();
+                var before = ThreadTime.Seconds();
                 var any = worker.Step();
-                var ticks = Stopwatch.GetTimestamp() - before;
-                if (ticks > Stopwatch.Frequency / 1000)
+                var ms = (ThreadTime.Seconds() - before) * 1000;
+                if (ms > 1)
                 {
                     lock (_steps[worker.Index])
-                        _steps[worker.Index].Add((before, ticks));
+                        _steps[worker.Index].Add(ms);
                 }
 
                 if (!any)
@@ -242,9 +242,9 @@ internal sealed unsafe class HydrationPeek(long rows) : IDisposable
         {
             lock (_steps[w])
             {
-                var ms = _steps[w].Select(s => s.Ticks * 1000.0 / Stopwatch.Frequency).Order().ToList();
+                var ms = _steps[w].Order().ToList();
                 Console.WriteLine(
-                    $"  worker {w}: {ms.Count} steps over 1 ms, {ms.Count(m => m > 10)} over 10 ms, in all {ms.Sum():F0} ms; the longest {string.Join(' ', ms.AsEnumerable().Reverse().Take(8).Select(m => $"{m:F1}"))} ms");
+                    $"  worker {w}: {ms.Count} steps of more than 1 ms of processor time, {ms.Count(m => m > 5)} over 5, {ms.Count(m => m > 10)} over 10, {ms.Count(m => m > 20)} over 20, in all {ms.Sum():F0} ms; the longest {string.Join(' ', ms.AsEnumerable().Reverse().Take(8).Select(m => $"{m:F1}"))} ms");
             }
         }
     }

@@ -6,7 +6,7 @@ namespace Materialize.Dataflow.Tests;
 public sealed class SimulationTests
 {
     [Fact]
-    public void Replicas_answer_right_whatever_the_order_of_events() => Seeds.Run(Seeds.First, Seeds.Count(2000), Seeds.Simulate);
+    public void Replicas_answer_right_whatever_the_order_of_events() => Seeds.Run(Seeds.First, Seeds.Count(1500), Seeds.Simulate);
 
     [Fact]
     public void A_seed_replays_exactly()

@@ -19,6 +19,7 @@ public sealed class Worker
     private readonly IDelivery? _delivery;
     private const int SpinCreditMax = 8;
     private const int SpinProbeEvery = 16;
+    private const long MaintainedRows = 32_000; // some milliseconds
 
     // It does not spin: Park decides about that.
     private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
@@ -27,6 +28,10 @@ public sealed class Worker
     private readonly Dictionary<int, DataflowGraph> _dataflows = [];
     private readonly Dictionary<int, List<InboxItem>> _early = [];
     private readonly List<IMaintained> _maintained = [];
+    private readonly long _stepTicksMax;
+    private readonly long _rowsToLook;
+    private long _stepBegan;
+    private bool _stepIsOver;
     private int _nextDataflow;
     private long _nextUniqueId = 1;
     private int _parked;
@@ -39,6 +44,8 @@ public sealed class Worker
         Index = index;
         Peers = peers;
         _creditBytes = settings.CreditBytes;
+        _stepTicksMax = settings.StepMax == Timeout.InfiniteTimeSpan ? long.MaxValue : (long)(settings.StepMax.TotalSeconds * Stopwatch.Frequency);
+        _rowsToLook = settings.RowsToLook;
         _delivery = settings.Delivery;
     }
 
@@ -114,7 +121,7 @@ public sealed class Worker
     }
 
     /// <summary>
-    /// Takes what came in and gives each active dataflow one pass; with nothing else to do, some upkeep of traces. Never blocks.
+    /// Takes what came in and gives each active dataflow one pass, or, when that takes long, goes on with it in the next step; with nothing else to do, some upkeep of traces. Never blocks.
     /// </summary>
     /// <returns>Whether anything was done; when false, nothing will be until something comes in.</returns>
     public bool Step()
@@ -126,8 +133,12 @@ public sealed class Worker
             any = true;
             _running.AddRange(_ready);
             _ready.Clear();
-            foreach (var graph in _running)
+            _stepBegan = Stopwatch.GetTimestamp();
+            _stepIsOver = false;
+            var ran = 0;
+            while (ran < _running.Count && !_stepIsOver)
             {
+                var graph = _running[ran++];
                 graph.IsScheduled = false;
                 if (!graph.IsDropped)
                     graph.RunPass();
@@ -135,11 +146,22 @@ public sealed class Worker
                     NoteActive(graph);
             }
 
+            // Those that had no turn have theirs first in the next step.
+            for (var i = _running.Count - 1; i >= ran; i--)
+            {
+                if (!_running[i].IsDropped)
+                    _ready.Insert(0, _running[i]);
+            }
+
             _running.Clear();
         }
 
         return any || Maintain();
     }
+
+    /// <summary>Whether the running step has taken long enough, after an operator's run that moved so many rows or left something to do.</summary>
+    internal bool IsStepOver(long rows, bool leftWork) =>
+        (rows >= _rowsToLook || leftWork) && (_stepIsOver = Stopwatch.GetTimestamp() - _stepBegan >= _stepTicksMax);
 
     /// <summary>Steps until nothing is left to do at this worker, or <paramref name="until"/> holds.</summary>
     public void StepWhileBusy(Func<bool>? until = null)
@@ -394,7 +416,7 @@ public sealed class Worker
     {
         for (var i = _maintained.Count - 1; i >= 0; i--)
         {
-            if (_maintained[i].Maintain(100_000))
+            if (_maintained[i].Maintain(MaintainedRows))
                 return true;
             _maintained.RemoveAt(i);
         }

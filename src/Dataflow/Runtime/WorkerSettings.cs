@@ -3,9 +3,11 @@ namespace Materialize.Dataflow.Runtime;
 /// <summary>What is fixed for workers in service and chosen by a simulation.</summary>
 /// <param name="CreditBytes">How much a worker may have sent that no inbox has handed on yet, before operators that make much from little wait.</param>
 /// <param name="Delivery">How what is sent gets to inboxes; null is at once.</param>
-internal sealed record WorkerSettings(long CreditBytes, IDelivery? Delivery)
+/// <param name="StepMax">A step ends after the operator's run with which it has taken this long, and the next goes on from there: so that what was posted is not kept waiting by a whole pass.</param>
+/// <param name="RowsToLook">After runs that took and gave fewer rows, and left nothing to do, the clock is not looked at.</param>
+internal sealed record WorkerSettings(long CreditBytes, IDelivery? Delivery, TimeSpan StepMax, long RowsToLook)
 {
-    public static WorkerSettings Default { get; } = new(64L << 20, null);
+    public static WorkerSettings Default { get; } = new(64L << 20, null, TimeSpan.FromMilliseconds(4), 1024);
 }
 
 /// <summary>

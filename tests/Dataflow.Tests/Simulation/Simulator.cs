@@ -48,6 +48,8 @@ internal sealed class Simulator : IDisposable
         Rows = Random.Next(3) == 0 ? PairRows.Text : PairRows.Fixed;
         Plans = [.. Enumerable.Range(0, 1 + Random.Next(3)).Select(_ => new RandomPlan(Random, Rows))];
         CreditBytes = Random.Next(3) switch { 0 => 1, 1 => Random.Next(2, 3000), _ => 64L << 20 };
+        EndsStepsEarly = Random.Next(2) == 0;
+        RowsToLook = 1 << Random.Next(6);
         _freezing = Random.Next(3) switch { 0 => int.MaxValue, 1 => 40, _ => 8 };
         Network = new SimNetwork(this);
         if (processes > 1 && (Random.Next(2) == 0 || mutation == Mutation.EpochsLookAlike))
@@ -82,6 +84,11 @@ internal sealed class Simulator : IDisposable
     public IReadOnlyList<RandomPlan> Plans { get; }
 
     public long CreditBytes { get; }
+
+    /// <summary>Whether steps end as soon as the clock would be looked at, or never before they have done all.</summary>
+    public bool EndsStepsEarly { get; }
+
+    public long RowsToLook { get; }
 
     /// <summary>The epoch that processes are told to join.</summary>
     public int Epoch { get; private set; } = 1;
