@@ -10,7 +10,7 @@ namespace Materialize.Micro;
 /// Point lookups on one arrangement while ten million rows hydrate another and a reduce, on two workers. Lookups come at a fixed pace from another thread, whether those before are answered or not, are posted to both workers
 /// as a peek is, and count from when they were due: so a worker that is held for 100 ms shows in every lookup of that time.
 /// </summary>
-internal sealed unsafe class HydrationPeek(long rows) : IDisposable
+internal sealed unsafe class HydrationPeek(long rows, TimeSpan idle) : IDisposable
 {
     private const int Workers = 2;
     private const int KnownRows = 1_000_000;
@@ -42,7 +42,7 @@ internal sealed unsafe class HydrationPeek(long rows) : IDisposable
         }
 
         Load();
-        Report("idle", Look(TimeSpan.FromSeconds(4), () => false));
+        Report("idle", Look(idle, () => false));
         Forget();
         var start = Stopwatch.GetTimestamp();
         Hydrate();
@@ -51,7 +51,7 @@ internal sealed unsafe class HydrationPeek(long rows) : IDisposable
         Console.WriteLine($"hydrated {rows} rows in {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s");
         PrintSteps();
         Forget();
-        Report("after", Look(TimeSpan.FromSeconds(4), () => false));
+        Report("after", Look(idle, () => false));
         PrintSteps();
         PrintOperators();
         if (_failed is { } failed)

@@ -7,7 +7,7 @@ using Materialize.Micro.Kernels;
 // Engine workloads (see README.md): `Micro count 10000000 1000000 1000 200`; `Micro all` runs every size, `Micro main` (or nothing) those at B = 1000, `Micro small` little ones.
 // `budget=64` gives the state of one workload 64 MB of memory and scratch files for the rest, and compares with the same in memory.
 // `passes=3` repeats each in its process (default 1); `table=FILE` writes the medians as a table into that file, between its marks.
-// `churn [minutes=30]` creates and drops dataflows for so long and fails when memory grows; `hydration-peek [rows=10000000]` measures lookups while that many rows hydrate.
+// `churn [minutes=30]` creates and drops dataflows for so long and fails when memory grows; `hydration-peek [rows=10000000] [idle=4]` measures lookups while that many rows hydrate, and for so many seconds before and after.
 // `kernels` runs what BenchmarkDotNet measures, `kernels small` each once; also with `table=FILE`, and else with arguments of BenchmarkDotNet's (`kernels --filter *Exchange*`).
 if (args is ["kernels", .. var rest])
 {
@@ -29,7 +29,7 @@ if (args is ["churn", .. var churnWords])
 if (args is ["hydration-peek", .. var peekWords])
 {
     Console.WriteLine($"cal={Calibration.Run():F1}ms");
-    using var peeks = new HydrationPeek((long)Number(peekWords, "rows", 10_000_000));
+    using var peeks = new HydrationPeek((long)Number(peekWords, "rows", 10_000_000), TimeSpan.FromSeconds(Number(peekWords, "idle", 4)));
     return peeks.Run() ? 0 : 1;
 }
 
