@@ -2,16 +2,18 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Materialize.Persist.Columns;
 using Materialize.Persist.State;
+using Materialize.Persist.Txns;
 using Materialize.Repr;
 
 namespace Materialize.Persist.Shard;
 
 /// <summary>Reads and writes the parts of one shard.</summary>
-internal sealed class PartStore(ShardId shard, Services services)
+/// <param name="stagedBy">For parts that only a commit of this owner of the tables will name: its epoch, which <see cref="StagedParts"/> finds them by.</param>
+internal sealed class PartStore(ShardId shard, Services services, ulong? stagedBy = null)
 {
     private const int WritesInFlightMax = 2;
 
-    public string NewPartKey() => $"{shard}/part-{services.Ids.Next():N}";
+    public string NewPartKey() => stagedBy is { } epoch ? StagedParts.Key(epoch, shard, services.Ids.Next()) : $"{shard}/part-{services.Ids.Next():N}";
 
     /// <summary>The updates of a part, in stored order.</summary>
     /// <exception cref="MissingBlobException">The blob is gone.</exception>

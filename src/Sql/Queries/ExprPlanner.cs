@@ -90,7 +90,7 @@ internal sealed partial class QueryPlanner
                 return PlanHomogenizing(context, x);
             case Ast.Expr.NullIf x:
                 {
-                    var left = PlanExpr(context, x.Left);
+                    var left = RowAsValue(PlanExpr(context, x.Left));
                     var equal = PlanOperator(context, "=", [left, PlanExpr(context, x.Right)], x.Position());
                     var value = Coercion.AsAny(_statement, left);
                     return new HirScalarExpr.If(equal, HirScalarExpr.Null(value.Type.Type), value);
@@ -329,14 +329,14 @@ internal sealed partial class QueryPlanner
         if (x.Op.Name == "-" && x.Input is Ast.Expr.NumberLiteral number && !number.Text.StartsWith('-')
             && long.TryParse("-" + number.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var negative) && negative == long.MinValue)
             return Typing.Literal(negative);
-        return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Input)], x.Position());
+        return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Input)], x.Op.Position() ?? x.Position());
     }
 
     private HirScalarExpr PlanBinary(ExprContext context, Ast.Expr.Binary x)
     {
         // Long chains of one operator lean left: plan them without recursion.
         if (x.Left is not Ast.Expr.Binary)
-            return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Position());
+            return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Op.Position() ?? x.Position());
         Stack<Ast.Expr.Binary> chain = [];
         Ast.Expr at = x;
         while (at is Ast.Expr.Binary binary)
@@ -347,7 +347,7 @@ internal sealed partial class QueryPlanner
 
         var result = PlanExpr(context, at);
         while (chain.TryPop(out var next))
-            result = PlanOperator(context, next.Op.Name, [result, PlanExpr(context, next.Right)], next.Position());
+            result = PlanOperator(context, next.Op.Name, [result, PlanExpr(context, next.Right)], next.Op.Position() ?? next.Position());
         return ((Coercible.Typed)result).Expr;
     }
 
@@ -383,9 +383,12 @@ internal sealed partial class QueryPlanner
         return Typing.Call(func, args[0].Type.Type, args);
     }
 
+    /// <summary>A row written out that NULLIF or CASE compare is a value to them, and values that are records are equal as wholes, nulls among them.</summary>
+    private Coercible RowAsValue(Coercible expr) => expr is Coercible.Row ? Coercion.AsAny(_statement, expr) : expr;
+
     private HirScalarExpr PlanCase(ExprContext context, Ast.Expr.Case x)
     {
-        var operand = x.Operand is null ? null : PlanExpr(context, x.Operand);
+        var operand = x.Operand is null ? null : RowAsValue(PlanExpr(context, x.Operand));
         var conditions = x.Arms.Select(a => operand is null
             ? PlanAs(context, a.Condition, SqlType.Bool, "CASE condition")
             : PlanOperator(context, "=", [operand, PlanExpr(context, a.Condition)], a.Condition.Position())).ToList();

@@ -33,16 +33,18 @@ internal static class FunctionSelection
                 : $"{name}({list})";
             if (candidates.Count == 0)
             {
-                throw SqlException.Plan(
-                    isOperator ? $"operator does not exist: {what}" : $"function {what} does not exist",
-                    position,
-                    $"No {(isOperator ? "operator" : "function")} matches the given name and argument types. You might need to add explicit type casts.");
+                throw new SqlException(SqlState.UndefinedFunction, isOperator ? $"operator does not exist: {what}" : $"function {what} does not exist")
+                {
+                    Position = position,
+                    Hint = $"No {(isOperator ? "operator" : "function")} matches the given name and argument types. You might need to add explicit type casts.",
+                };
             }
 
-            throw SqlException.Plan(
-                isOperator ? $"operator is not unique: {what}" : $"function {what} is not unique",
-                position,
-                $"Could not choose a best candidate {(isOperator ? "operator" : "function")}. You might need to add explicit type casts.");
+            throw new SqlException(SqlState.AmbiguousFunction, isOperator ? $"operator is not unique: {what}" : $"function {what} is not unique")
+            {
+                Position = position,
+                Hint = $"Could not choose a best candidate {(isOperator ? "operator" : "function")}. You might need to add explicit type casts.",
+            };
         }
 
         return chosen.Bind(context, args, position);

@@ -11,6 +11,12 @@ public sealed class ReferenceDetailTests(SharedServer server)
         { "SELECT 'abc' LIKE ANY (ARRAY['x', 'a%']), 'abc' NOT LIKE ALL (ARRAY['x', 'a%']), 'ABC' ILIKE SOME (ARRAY['a%'])", "t|f|t" },
         { "SELECT 'abc' LIKE ANY (SELECT p FROM (VALUES ('x'), ('a%')) v (p))", "t" },
         { "SELECT '{\"a\":1}'::jsonb || '\"c\"'::jsonb IS NULL", "t" },
+        { "SELECT pg_typeof('1'), pg_typeof(NULL), pg_typeof('1'::text), pg_typeof(NULL::int4)", "unknown|unknown|text|integer" },
+        { "SELECT NULLIF((1, NULL), (1, NULL)) IS NULL, NULLIF((1, 2), (1, 3)), NULLIF((1, NULL::int4), (1, 2))", "t|(1,2)|(1,)" },
+        { "SELECT CASE (1, NULL::int4) WHEN (1, 2) THEN 'a' WHEN (1, NULL) THEN 'b' ELSE 'c' END", "b" },
+        { "SELECT datediff('century', '0001-01-01 BC'::date, '0001-01-01'::date), datediff('millennium', '1001-01-01 BC'::date, '0001-01-01'::date)", "2|3" },
+        { "SELECT datediff('century', '0101-01-01 BC'::date, '0100-01-01 BC'::date), datediff('century', '1900-12-31'::date, '1901-01-01'::date)", "1|1" },
+        { "SELECT var_pop(DISTINCT x), var_samp(DISTINCT x::float8), stddev(DISTINCT x) FROM (VALUES (1), (-1), (1), (0), (NULL), (0)) v (x)", "0.666666666666666666666666666666666666667|1|1" },
         { "SELECT count(*) OVER (ROWS BETWEEN 1 PRECEDING AND 2 PRECEDING)", "0" },
     };
 
