@@ -151,7 +151,10 @@ internal static partial class ScalarImplementations
         _ => throw Unsupported(unit, "interval"),
     };
 
-    /// <summary>How many boundaries of the unit lie between two moments, negative if the second is earlier.</summary>
+    /// <summary>
+    /// How many units lie between two moments, negative if the second is earlier: whole ones of those that have one length, and of the others as many as lie between
+    /// the ones that the moments are in.
+    /// </summary>
     private static long DateDiff(string unit, long from, long to)
     {
         var x = Calendar.FromDays(Calendar.Split(from).Days);
@@ -164,7 +167,7 @@ internal static partial class ScalarImplementations
             "minute" => Steps(Calendar.MicrosPerMinute),
             "hour" => Steps(Calendar.MicrosPerHour),
             "day" => Steps(Calendar.MicrosPerDay),
-            "week" => Calendar.FloorDiv(Calendar.Split(to).Days + 6L, 7) - Calendar.FloorDiv(Calendar.Split(from).Days + 6L, 7),
+            "week" => Steps(7 * Calendar.MicrosPerDay),
             "month" => Months(y) - Months(x),
             "quarter" => Calendar.FloorDiv(Months(y), 3) - Calendar.FloorDiv(Months(x), 3),
             "year" => y.Year - x.Year,
@@ -174,7 +177,7 @@ internal static partial class ScalarImplementations
             _ => throw Unsupported(unit, "timestamp"),
         };
 
-        long Steps(long width) => Calendar.FloorDiv(to, width) - Calendar.FloorDiv(from, width);
+        long Steps(long width) => (long)(((Int128)to - from) / width);
 
         static long Months((int Year, int Month, int Day) d) => (d.Year * 12L) + d.Month - 1;
     }

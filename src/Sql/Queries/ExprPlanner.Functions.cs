@@ -128,6 +128,14 @@ internal sealed partial class QueryPlanner
         }
     }
 
+    /// <summary>SQL over one argument.</summary>
+    private HirScalarExpr PlanText(ExprContext context, string sql, HirScalarExpr argument)
+    {
+        var body = Macros.GetOrAdd(sql, static text => Parser.SqlParser.ParseExpr(text));
+        var planned = PlanExpr(context with { Macro = new MacroFrame([argument], Depth(context.Scope), Distinct: false, Filter: null) }, body);
+        return Coercion.AsAny(_statement, planned);
+    }
+
     /// <summary>
     /// DISTINCT is about the argument, and two of them may have one square: the sum of squares in a macro is taken of those that are not negative and of the others
     /// apart, in each of which no two have the same.

@@ -145,6 +145,8 @@ internal static class FunctionSelection
                     : Coercion.Coerce(context, $"argument {i + 1} of {signature.Name}", CastContext.Implicit, args[i], Types[i], position);
             }
 
+            if (signature.Name == "map_build" && bound[0].Type.Type.Element is { Kind: ScalarKind.Record } entry && (entry.Fields.Count != 2 || entry.Fields[0].Type.Type.Kind != ScalarKind.String))
+                throw NotThere();
             try
             {
                 return new SelectedFunction(signature, bound, signature.Return(bound.Select(b => b.Type.Type).ToArray()));
@@ -152,8 +154,11 @@ internal static class FunctionSelection
             catch (Exception e) when (e is IndexOutOfRangeException or NullReferenceException)
             {
                 // A container of the wrong make, such as map_build over records of one field: the parameter types alone cannot say it.
-                throw SqlException.Plan($"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist", position);
+                throw NotThere();
             }
+
+            SqlException NotThere() => new(
+                SqlState.UndefinedFunction, $"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist") { Position = position };
         }
 
         public static Candidate? TryMatch(StatementContext context, FunctionSignature signature, IReadOnlyList<Coercible> args, SqlType?[] known)

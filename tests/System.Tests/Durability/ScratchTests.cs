@@ -72,6 +72,22 @@ public sealed class ScratchTests
         static string? After(string[] arguments, string flag) => Array.IndexOf(arguments, flag) is var at and >= 0 ? arguments[at + 1] : null;
     }
 
+    [Fact]
+    public async Task A_replica_that_a_failing_disk_ends_is_started_again_and_the_log_says_why()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var environment = await EnvironmentProcess.StartAsync(directory.Path);
+        await using var sql = new Sql(await environment.ConnectAsync());
+        await sql.DoAsync("CREATE TABLE t (a int)", "INSERT INTO t VALUES (1), (2)", "CREATE INDEX i ON t (a)");
+        Assert.Equal("2", await sql.OneAsync("SELECT count(*) FROM t"));
+
+        // As the system does for a page that it cannot read.
+        using (var fault = System.Diagnostics.Process.Start("kill", ["-BUS", environment.Clusterds.Single().ToString(CultureInfo.InvariantCulture)]))
+            await fault.WaitForExitAsync();
+        await Eventually.HoldsAsync("the log says why", () => Task.FromResult(environment.Log.Contains("exited with code 135 (SIGBUS: a page of a file in", StringComparison.Ordinal)));
+        Assert.Equal("2", await sql.OneAsync("SELECT count(*) FROM t"));
+    }
+
     [Theory]
     [InlineData("{\"x\": {\"scale\": 1}}", "workers must be a number from 1 to 1024")]
     [InlineData("{\"x\": {\"scale\": 1, \"workers\": 1, \"memory_limit\": \"much\"}}", "\"much\" is no number of bytes")]
