@@ -3,7 +3,14 @@ using Materialize.Protocol;
 namespace Materialize.Controller;
 
 /// <summary>What a replica of a size is made of.</summary>
-public sealed record ReplicaSize(string Name, int Processes, int Workers);
+public sealed record ReplicaSize(string Name, int Processes, int Workers)
+{
+    /// <summary>Bytes of memory that each process may use; null: as much as there is.</summary>
+    public long? MemoryLimit { get; init; }
+
+    /// <summary>Whether state that does not fit memory may go to scratch files, where the orchestrator has room for them.</summary>
+    public bool HasScratch { get; init; } = true;
+}
 
 /// <summary>How the controllers reach a replica, one connector per process.</summary>
 public sealed record ReplicaEndpoints(

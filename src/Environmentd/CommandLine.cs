@@ -18,6 +18,12 @@ internal static class CommandLine
                                                       (default 127.0.0.1:0)
           --orchestrator process|in-process           replicas are child processes (default), or run inside this one
           --clusterd-image PATH                       the clusterd executable (default: beside environmentd)
+          --orchestrator-process-scratch-directory DIR
+                                                      for state that does not fit the memory of replicas
+                                                      (default: the folder scratch of the data directory;
+                                                      none if replicas run inside this process)
+          --cluster-replica-sizes JSON                more sizes of replicas: {"name": {"scale": 1, "workers": 2,
+                                                      "memory_limit": "4GiB", "disk_limit": "0"}, ...}
           --workers N                                 worker threads of a replica (default 2)
           --deploy-generation N                       a higher one takes over from a lower one (default 0)
           --log-filter LEVEL                          off, error, warn, info, debug or trace (default info)
@@ -41,6 +47,8 @@ internal static class CommandLine
                 "--internal-persist-pubsub-listen-addr" => options with { PubSubListenAddress = EndPoint(name, Value()) },
                 "--orchestrator" => options with { Orchestrator = OneOf(name, Value(), "process", "in-process") == "process" ? OrchestratorKind.Process : OrchestratorKind.InProcess },
                 "--clusterd-image" => options with { ClusterdImage = Value() },
+                "--orchestrator-process-scratch-directory" => options with { ScratchDirectory = Value() },
+                "--cluster-replica-sizes" => options with { ClusterReplicaSizes = Sizes(name, Value()) },
                 "--workers" => options with { Workers = (int)Number(name, Value(), 1, 1024) },
                 "--deploy-generation" => options with { DeployGeneration = Number(name, Value(), 0, long.MaxValue) },
                 "--log-filter" => options with { LogFilter = OneOf(name, Value(), "off", "error", "warn", "info", "debug", "trace") },
@@ -58,6 +66,19 @@ internal static class CommandLine
         return IPEndPoint.TryParse(resolved, out var endPoint) && resolved.Contains(':', StringComparison.Ordinal)
             ? endPoint
             : throw new OptionException($"{name}: {text} is not ADDR:PORT");
+    }
+
+    private static string Sizes(string name, string json)
+    {
+        try
+        {
+            ReplicaSizes.Parse(json);
+            return json;
+        }
+        catch (FormatException e)
+        {
+            throw new OptionException($"{name}: {e.Message}");
+        }
     }
 
     private static ulong Number(string name, string text, ulong least, ulong most) =>

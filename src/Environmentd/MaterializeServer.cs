@@ -52,6 +52,7 @@ public sealed class MaterializeServer : IAsyncDisposable
     /// <exception cref="Materialize.Catalog.CatalogFencedException">A newer one owns the data.</exception>
     /// <exception cref="IOException">The data cannot be opened, or an address cannot be listened on.</exception>
     /// <exception cref="PersistException">The data cannot be read or written.</exception>
+    /// <exception cref="FormatException">The sizes of replicas are not understood.</exception>
     public static async Task<MaterializeServer> StartAsync(ServerOptions options, ILoggerFactory loggers, CancellationToken cancel)
     {
         var server = new MaterializeServer();
@@ -84,20 +85,25 @@ public sealed class MaterializeServer : IAsyncDisposable
         // Processor time only, while storage and listeners are waited for; whoever needs it first waits for it, and hears if it fails.
         _ = Task.Run(Materialize.Catalog.Catalog.Prepare, CancellationToken.None);
         var directory = Directory.CreateDirectory(options.DataDirectory).FullName;
+        var isInProcess = options.Orchestrator == OrchestratorKind.InProcess;
+        var scratch = options.ScratchDirectory ?? (isInProcess ? null : Path.Combine(directory, "scratch"));
+        if (scratch is not null)
+            scratch = Directory.CreateDirectory(scratch).FullName;
         var time = TimeProvider.System;
         var blob = Own(FileBlob.Open(Path.Combine(directory, "blob"), time));
         var consensus = Own(SqliteConsensus.Open(Path.Combine(directory, "consensus.db"), TimeSpan.FromSeconds(30)));
-        var others = options.Orchestrator == OrchestratorKind.Process ? Own(StatePushServer.Listen(options.PubSubListenAddress)) : null;
+        var others = isInProcess ? null : Own(StatePushServer.Listen(options.PubSubListenAddress));
         var persist = Own(new PersistClient(
             blob, consensus, others ?? (IStatePush)new InProcessStatePush(), new PersistConfig(), time, new Random(), loggers));
         var orchestrator = Own<ReplicaSupervisor>(others is null
-            ? new InProcessOrchestrator(persist, time, loggers)
+            ? new InProcessOrchestrator(persist, scratch, time, loggers)
             : new ProcessOrchestrator(
                 new ClusterdSettings(
                     options.ClusterdImage ?? Path.Combine(AppContext.BaseDirectory, "clusterd"),
                     $"file://{Path.Combine(directory, "blob")}",
                     $"sqlite://{Path.Combine(directory, "consensus.db")}",
                     $"tcp://{others.EndPoint}",
+                    scratch!,
                     options.LogFilter),
                 time,
                 loggers));
@@ -111,7 +117,7 @@ public sealed class MaterializeServer : IAsyncDisposable
             Shards,
             async c => await DurableTimestampOracle.OpenAsync(
                 consensus, "epoch-milliseconds", Timestamp.FromDateTimeOffset(time.GetUtcNow()), TimeSpan.FromSeconds(5), Guid.NewGuid(), time, loggers.CreateLogger<DurableTimestampOracle>(), c),
-            new EnvironmentOptions(EnvironmentId(directory), options.DeployGeneration, Path.Combine(directory, "secrets"), size, ReplicaSizes.With(size)),
+            new EnvironmentOptions(EnvironmentId(directory), options.DeployGeneration, Path.Combine(directory, "secrets"), size, ReplicaSizes.With(size, options.ClusterReplicaSizes is { } sizes ? ReplicaSizes.Parse(sizes) : [])),
             time,
             loggers,
             cancel));

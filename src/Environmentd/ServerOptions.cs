@@ -37,6 +37,13 @@ public sealed record ServerOptions
     /// <summary>Worker threads of each process of a replica of the default size.</summary>
     public int Workers { get; init; } = 2;
 
+    /// <summary>Where replicas put state that does not fit their memory; made if it is not there; null: a folder of the data directory, for replicas
+    /// that are processes, and nowhere for those inside this one, whose memory is everybody's.</summary>
+    public string? ScratchDirectory { get; init; }
+
+    /// <summary>Sizes of replicas beside the usual ones, as the reference's map of sizes in JSON; null: none.</summary>
+    public string? ClusterReplicaSizes { get; init; }
+
     /// <summary>A server with a higher one takes over from one with a lower one.</summary>
     public ulong DeployGeneration { get; init; }
 

@@ -22,11 +22,12 @@ public sealed class BatchBuilder
     private Timestamp _max = Timestamp.MinValue;
     private long _count;
 
-    internal BatchBuilder(ShardId shard, Services services)
+    /// <param name="stagedBy">As for <see cref="PartStore"/>.</param>
+    internal BatchBuilder(ShardId shard, Services services, ulong? stagedBy = null)
     {
         _shard = shard;
         _services = services;
-        _store = new PartStore(shard, services);
+        _store = new PartStore(shard, services, stagedBy);
         _writer = new PartStore.Writer(_store, services);
     }
 

@@ -13,6 +13,8 @@ internal interface IPersistEvents
     void HeartbeatFailed(ShardId shard, Exception why);
 
     void ReaderExpired(ShardId shard, string purpose);
+
+    void Swept(int blobs);
 }
 
 internal sealed partial class PersistLog(ILogger<PersistClient> logger) : IPersistEvents
@@ -28,4 +30,7 @@ internal sealed partial class PersistLog(ILogger<PersistClient> logger) : IPersi
 
     [LoggerMessage(4, LogLevel.Warning, "The lease of the reader \"{Purpose}\" of shard {Shard} expired.")]
     public partial void ReaderExpired(ShardId shard, string purpose);
+
+    [LoggerMessage(5, LogLevel.Information, "Deleted {Blobs} blobs that earlier owners of the tables had staged and never committed.")]
+    public partial void Swept(int blobs);
 }

@@ -55,7 +55,8 @@ public sealed class ShardSnapshot : IDisposable
     /// <summary>Each row once with its multiplicity, rows of multiplicity zero left out. Memory: a part for each stored run.</summary>
     public async IAsyncEnumerable<UpdateColumns> ReadConsolidatedAsync([EnumeratorCancellation] CancellationToken cancel)
     {
-        var runs = Runs.Select(run => _store.FetchRunAsync(run, AsOfTime, cancel)).ToArray();
+        var all = Runs.ToArray();
+        var runs = all.Select(run => _store.FetchRunAsync(run, AsOfTime, all.Length <= Compaction.RunsAheadMax, cancel)).ToArray();
         var merger = new RunMerger(runs, _handle.Machine.Services.Config.PartBytesTarget);
         await foreach (var updates in merger.MergeAsync(cancel))
             yield return updates;

@@ -70,7 +70,7 @@ public static partial class Planner
 
     private static string TypeOf(StatementContext context, ObjectId id) => id switch
     {
-        ObjectId.Item x => KindNames.Of(context.Catalog.GetItem(x.Id)!.Kind),
+        ObjectId.Item x => context.Catalog.GetItem(x.Id) is { } item ? KindNames.Of(item.Kind) : "type",
         ObjectId.Database => "database",
         ObjectId.Schema => "schema",
         ObjectId.Cluster => "cluster",

@@ -62,6 +62,24 @@ public static partial class Planner
         }
     }
 
+    /// <summary>The plan of an INSERT for all values of its parameters, as <see cref="PlanOpen"/> makes that of a query; null if it depends on the values.</summary>
+    /// <param name="types">Of all its parameters, as <see cref="Describe"/> gave them.</param>
+    public static StatementPlan.Insert? PlanOpenInsert(ISqlCatalog catalog, Ast.Statement statement, ValueArray<SqlType> types, string sql)
+    {
+        try
+        {
+            return Plan(catalog, statement, Params.Open(types), sql) is StatementPlan.Insert { Notices.IsEmpty: true } plan
+                && plan.Returning?.Exprs.Any(Constants.HasParameter) is not true
+                    ? plan
+                    : null;
+        }
+        catch (SqlException)
+        {
+            // As there.
+            return null;
+        }
+    }
+
     private static QueryLifetime LifetimeOf(Ast.Statement statement) =>
         statement is Ast.Statement.Subscribe ? QueryLifetime.Subscribe : QueryLifetime.OneShot;
 

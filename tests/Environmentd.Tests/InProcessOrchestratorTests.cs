@@ -24,7 +24,7 @@ public sealed class InProcessOrchestratorTests : IAsyncDisposable
     private readonly StartCounter _starts = new();
     private readonly InProcessOrchestrator _orchestrator;
 
-    public InProcessOrchestratorTests() => _orchestrator = new InProcessOrchestrator(_persist, TimeProvider.System, _starts);
+    public InProcessOrchestratorTests() => _orchestrator = new InProcessOrchestrator(_persist, null, TimeProvider.System, _starts);
 
     public async ValueTask DisposeAsync()
     {

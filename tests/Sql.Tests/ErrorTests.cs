@@ -19,7 +19,9 @@ public sealed class ErrorTests
     [InlineData("SELECT * FROM t t, t", "table name \"t\" specified more than once", null)]
     [InlineData("SELECT foo(1)", "function \"foo\" does not exist", 8)]
     [InlineData("SELECT abs('a'::text)", "function abs(text) does not exist", 8)]
-    [InlineData("SELECT 1 + 'a'::text", "operator does not exist: integer + text", null)]
+    [InlineData("SELECT 1 + 'a'::text", "operator does not exist: integer + text", 10)]
+    [InlineData("SELECT a = 1 AND c ~*~ 5 FROM t", "operator does not exist: text ~*~ integer", 20)]
+    [InlineData("SELECT @@ a FROM t", "operator does not exist: @@ integer", 8)]
     [InlineData("SELECT a, count(*) FROM t", "column \"t.a\" must appear in the GROUP BY clause or be used in an aggregate function", 8)]
     [InlineData("SELECT count(count(*)) FROM t", "nested aggregate functions are not allowed", 14)]
     [InlineData("SELECT a FROM t WHERE count(*) > 1", "aggregate functions are not allowed in WHERE clause (function pg_catalog.count)", 23)]
@@ -55,6 +57,21 @@ public sealed class ErrorTests
         Assert.Equal(message, e.Message);
         if (position is not null)
             Assert.Equal(position, e.Position);
+    }
+
+    [Theory]
+    [InlineData("SELECT 1 + 'a'::text", "42883")]
+    [InlineData("SELECT c ~*~ 5 FROM t", "42883")]
+    [InlineData("SELECT foo(1)", "42883")]
+    [InlineData("SELECT abs('a'::text)", "42883")]
+    [InlineData("SELECT lag() OVER () FROM t", "42883")]
+    public void Operators_and_functions_that_are_not_there_have_the_code_of_Postgres(string sql, string state) => Assert.Equal(state, Make().Fails(sql).State);
+
+    [Fact]
+    public void The_type_of_a_parameter_that_nothing_decides_cannot_be_asked_for()
+    {
+        var e = Assert.Throws<SqlException>(() => Planner.Describe(Make().Catalog, SqlParser.ParseStatement("SELECT pg_typeof($1)").Statement, []));
+        Assert.Equal(("42P02", "could not determine data type of parameter $1"), (e.State, e.Message));
     }
 
     [Fact]

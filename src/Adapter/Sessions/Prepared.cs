@@ -34,8 +34,11 @@ internal sealed class PreparedStatement(Statement? statement, string sql, Statem
     /// <summary>The revision of the catalog that <see cref="Description"/> was made at.</summary>
     public ulong Revision { get; set; }
 
-    /// <summary>How to run it again.</summary>
+    /// <summary>How to run it again, if it reads.</summary>
     public CachedRead? Read { get; set; }
+
+    /// <summary>How to run it again, if it is an INSERT that has run before.</summary>
+    public CachedInsert? Insert { get; set; }
 }
 
 /// <summary>A bound statement, or a cursor.</summary>

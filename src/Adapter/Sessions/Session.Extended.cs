@@ -81,6 +81,8 @@ internal sealed partial class Session
     {
         if (TryExecutePlanned(prepared.Read, parameters, cancel) is { } planned)
             return await planned;
+        if (TryInsertPlanned(prepared, parameters, cancel) is { } inserted)
+            return inserted;
         var key = CurrentPlanKey;
         var revision = key.Revision;
         if (prepared.Revision != revision)
@@ -92,7 +94,12 @@ internal sealed partial class Session
         }
 
         var plan = Planner.Plan(Catalog(), prepared.Statement!, new Params(parameters, prepared.Description.ParamTypes), prepared.Sql);
-        if (!parameters.IsEmpty)
+        if (plan is StatementPlan.Insert)
+        {
+            if (prepared.Insert?.Key != key)
+                prepared.Insert = new CachedInsert(key);
+        }
+        else if (!parameters.IsEmpty)
         {
             TryOpen(prepared, key, plan);
         }

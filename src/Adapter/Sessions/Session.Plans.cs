@@ -7,12 +7,14 @@ using Materialize.Sql.Parser.Ast;
 
 namespace Materialize.Adapter;
 
-// Reads are planned once and run often. A plan holds while the catalog and all of the session's variables are what they were: those decide
+// What is run often is planned once. A plan holds while the catalog and all of the session's variables are what they were: those decide
 // what names mean, which indexes there are and where a query runs. Two things are kept:
 //
 //   * of a query without parameters, its plan as it is (with values for functions of session and time only if it has none);
 //   * of a lookup in an index with parameters, an OpenPeek, made for all values at once. It is made at the second execution, and kept only if
 //     the plan made with that execution's values reads the same index in the same way: where a value decides how to read, it keeps deciding.
+//
+// Of a prepared INSERT of rows written out, with parameters or not, the rows' expressions are kept from its second execution on (OpenRows).
 //
 // Statements sent as text find the plan by the text; prepared ones have it.
 internal sealed partial class Session
@@ -82,6 +84,26 @@ internal sealed partial class Session
             prepared.Read = new CachedRead(key, open) { Open = peek };
     }
 
+    /// <summary>Runs an INSERT by what was kept of its plan, if that holds. At the second execution it is made.</summary>
+    /// <returns>Null if it must be planned with its values.</returns>
+    private ExecuteResponse? TryInsertPlanned(PreparedStatement prepared, ValueArray<Datum> parameters, CancellationToken cancel)
+    {
+        if (prepared.Insert is not { } insert || insert.Key != CurrentPlanKey)
+            return null;
+        if (!insert.IsOpened)
+        {
+            var plan = Planner.PlanOpenInsert(Catalog(), prepared.Statement!, prepared.Description.ParamTypes, prepared.Sql);
+            insert = prepared.Insert = new CachedInsert(insert.Key)
+            {
+                IsOpened = true,
+                Plan = plan,
+                Rows = plan is null ? null : OpenRows.Of(plan.Values.Mir, prepared.Description.ParamTypes),
+            };
+        }
+
+        return insert.Rows?.TryEval(parameters.AsSpan(), Environment().Value) is { } rows ? Insert(insert.Plan!, rows, cancel) : null;
+    }
+
     private IReadOnlyList<ParsedSimpleStatement>? FindText(string sql) =>
         sql.Length <= TextCharsMax && _texts.TryGet(sql, out var known) ? known : null;
 
@@ -112,4 +134,18 @@ internal sealed class CachedRead(PlanKey key, StatementPlan.Select plan)
 
     /// <summary>How often <see cref="Open"/> was looked for in vain.</summary>
     public int OpenTries { get; set; }
+}
+
+/// <summary>How an INSERT is to be run again.</summary>
+internal sealed class CachedInsert(PlanKey key)
+{
+    public PlanKey Key { get; } = key;
+
+    /// <summary>Whether the rest was looked for.</summary>
+    public bool IsOpened { get; init; }
+
+    public StatementPlan.Insert? Plan { get; init; }
+
+    /// <summary>Null if it is to be planned with its values each time.</summary>
+    public OpenRows? Rows { get; init; }
 }

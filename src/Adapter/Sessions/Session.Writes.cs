@@ -21,9 +21,7 @@ internal sealed partial class Session
             if (constant.Error is { } error)
                 throw ErrorOf(error);
             var values = constant.Rows.SelectMany(r => Enumerable.Repeat(r.Values, checked((int)r.Diff))).ToList();
-            var added = Rows(plan.TableDesc, values.Select(v => (v, 1L)));
-            Write(new TableWrite(plan.Table, ShardOf(plan.Table), added), cancel);
-            return Inserted(plan, values);
+            return Insert(plan, values, cancel);
         }
 
         CheckMayReadThenWrite(state, plan.Values);
@@ -36,6 +34,12 @@ internal sealed partial class Session
                 return (Rows(plan.TableDesc, values.Select(v => (v, 1L))), Inserted(plan, values));
             },
             cancel);
+    }
+
+    private ExecuteResponse Insert(StatementPlan.Insert plan, List<ValueArray<Datum>> values, CancellationToken cancel)
+    {
+        Write(new TableWrite(plan.Table, ShardOf(plan.Table), Rows(plan.TableDesc, values.Select(v => (v, 1L)))), cancel);
+        return Inserted(plan, values);
     }
 
     private static ExecuteResponse Inserted(StatementPlan.Insert plan, List<ValueArray<Datum>> values)
@@ -212,7 +216,6 @@ internal sealed partial class Session
         private readonly bool _isSame = plan.Columns == ValueArray.Range(plan.TableDesc.Arity) && plan.TableDesc.Type.Columns.All(c => c.IsNullable);
         private readonly ShardId _shard = session.ShardOf(plan.Table);
         private UpdateColumnsBuilder _rows = new();
-        private WriteHandle? _writer;
         private BatchBuilder? _staged;
         private long _count;
 
@@ -229,8 +232,7 @@ internal sealed partial class Session
             _count += rows.Count;
             if (_rows.SizeBytes < MemoryBytesMax)
                 return true;
-            _writer ??= await session._services.Persist.OpenWriterAsync(_shard, cancel);
-            _staged ??= _writer.NewBatch();
+            _staged ??= session._services.Txns.NewBatch(_shard);
             await _staged.AddAsync(_rows.Build(), cancel);
             return true;
         }).AsUntyped();
@@ -243,7 +245,6 @@ internal sealed partial class Session
                 await staged.AddAsync(_rows.Build(), cancel);
                 batch = await staged.FinishAsync(cancel);
                 _staged = null;
-                _writer!.Dispose();
             }
 
             var write = new TableWrite(plan.Table, _shard, _rows.Build(), batch);
@@ -267,7 +268,6 @@ internal sealed partial class Session
             if (_staged is { } staged)
                 await staged.AbandonAsync();
             _staged = null;
-            _writer?.Dispose();
         }
 
         private void Add(ReadOnlySpan<Datum> given)

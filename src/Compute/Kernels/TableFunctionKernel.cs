@@ -10,6 +10,9 @@ internal static unsafe class TableFunctionKernel
 {
     private const int RowsPerCall = 4096;
 
+    /// <summary>Rows repeat the columns that they are appended to, which may be long.</summary>
+    private const long BytesPerCall = 4 << 20;
+
     /// <summary>Appends to each row of <paramref name="columns"/> each row of <paramref name="func"/> over it. For one operator: it keeps its place in a long result.</summary>
     public static FlatMapFunction Compile(
         TableFunc func, TableFunc? inner, ValueArray<MirScalarExpr> args, ValueArray<ColumnType> columns, ValueArray<ColumnType> appended)
@@ -34,7 +37,8 @@ internal static unsafe class TableFunctionKernel
                     rest = TableFunctions.Eval(func, values, types, inner).GetEnumerator();
                 }
 
-                for (var n = 0; n < RowsPerCall; n++)
+                var enough = output.Rows.Bytes + BytesPerCall;
+                for (var n = 0; n < RowsPerCall && output.Rows.Bytes < enough; n++)
                 {
                     if (!rest!.MoveNext())
                         return;

@@ -78,6 +78,7 @@ public static unsafe partial class SlabPool
             throw new DirectoryNotFoundException($"{options.Directory} is no directory");
         Invariant.Check(_scratch is null, "there is one scratch space");
         _scratch = new Scratch(options);
+        Scratch.EndAtFaults();
         return new ScratchEnd();
     }
 

@@ -19,6 +19,9 @@ internal sealed partial class InProcessOrchestrator : ReplicaSupervisor
 {
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
 
+    // The first orchestrator of the process decides where scratch files are: its memory is one.
+    private static readonly Lock ScratchGate = new();
+
     private readonly MemoryTransport _transport;
     private readonly PersistClient _persist;
     private readonly TimeProvider _time;
@@ -27,9 +30,12 @@ internal sealed partial class InProcessOrchestrator : ReplicaSupervisor
     private readonly ConcurrentDictionary<ReplicaProcess, ClusterdHost> _hosts = [];
 
     /// <param name="persist">Not owned.</param>
-    public InProcessOrchestrator(PersistClient persist, TimeProvider time, ILoggerFactory loggers)
+    /// <param name="scratch">Where state goes that does not fit half of the memory; null: nowhere. For all of the process: memory limits of sizes do not count here.</param>
+    public InProcessOrchestrator(PersistClient persist, string? scratch, TimeProvider time, ILoggerFactory loggers)
         : this(new MemoryTransport(), persist, time, loggers)
     {
+        if (scratch is not null)
+            UseScratch(scratch);
     }
 
     private InProcessOrchestrator(MemoryTransport transport, PersistClient persist, TimeProvider time, ILoggerFactory loggers)
@@ -48,6 +54,7 @@ internal sealed partial class InProcessOrchestrator : ReplicaSupervisor
         .. base.Gauges(),
         ("mz_compute_collection_count", "Indexes and sinks that replicas inside this process maintain.", _hosts.Values.Sum(h => (long)h.CollectionCount)),
         ("mz_sink_backlog_bytes", "What materialized views have been given and have not written yet.", _hosts.Values.Sum(h => h.SinkBacklogBytes)),
+        ("mz_slab_scratch_bytes", "State in scratch files.", SlabPool.ScratchBytes),
         ("mz_slab_bytes_in_use", "Native memory for rows that is in use.", SlabPool.BytesInUse),
         ("mz_slab_bytes_held", "Native memory for rows that the process holds, free slabs included.", SlabPool.BytesHeld),
     ];
@@ -100,6 +107,18 @@ internal sealed partial class InProcessOrchestrator : ReplicaSupervisor
         return reason;
     }
 
+    private void UseScratch(string directory)
+    {
+        lock (ScratchGate)
+        {
+            if (SlabPool.MemoryBudget == long.MaxValue)
+            {
+                SlabPool.UseScratch(new ScratchOptions(
+                    directory, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2, long.MaxValue, reason => LogNoScratch(reason)));
+            }
+        }
+    }
+
     /// <summary>What is broken may hang when it is taken apart: it is left behind then.</summary>
     private async Task StopAsync(ReplicaProcess process, ClusterdHost host)
     {
@@ -115,6 +134,9 @@ internal sealed partial class InProcessOrchestrator : ReplicaSupervisor
 
     [LoggerMessage(Level = LogLevel.Information, Message = "clusterd {Host} process {Index} started in this process, {Workers} workers")]
     private partial void LogStarted(string host, int index, int workers);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "state stays in memory that should be in scratch files: {Reason}")]
+    private partial void LogNoScratch(string reason);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "clusterd {Host} process {Index} did not end in order and is left behind: {Reason}")]
     private partial void LogLeftBehind(string host, int index, string reason);

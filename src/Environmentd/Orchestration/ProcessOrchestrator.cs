@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Materialize.Environmentd;
 
 /// <summary>What every clusterd is told.</summary>
-internal sealed record ClusterdSettings(string Executable, string BlobUrl, string ConsensusUrl, string PubSubUrl, string LogFilter);
+internal sealed record ClusterdSettings(string Executable, string BlobUrl, string ConsensusUrl, string PubSubUrl, string ScratchDirectory, string LogFilter);
 
 /// <summary>
 /// Runs replicas as child processes, reached over unix sockets, by which those of one replica also reach each other. All children end when this
@@ -47,7 +47,7 @@ internal sealed partial class ProcessOrchestrator(ClusterdSettings settings, Tim
         try
         {
             await child.WaitForExitAsync(cancel);
-            return $"exited with code {child.ExitCode}";
+            return $"exited with code {child.ExitCode}{MeaningOf(child.ExitCode)}";
         }
         catch (OperationCanceledException)
         {
@@ -55,6 +55,14 @@ internal sealed partial class ProcessOrchestrator(ClusterdSettings settings, Tim
             return "was stopped";
         }
     }
+
+    /// <summary>What those who operate it could not know from the number (reference: deployment §1.0).</summary>
+    private string MeaningOf(int exitCode) => exitCode switch
+    {
+        135 => $" (SIGBUS: a page of a file in {settings.ScratchDirectory} or of a program could not be read or written; look for errors of the disk)",
+        137 => " (SIGKILL: usually, the system was out of memory)",
+        _ => "",
+    };
 
     /// <summary>Closing its standard input asks it to stop; what does not is killed.</summary>
     private static async Task StopAsync(Process child)
@@ -73,7 +81,7 @@ internal sealed partial class ProcessOrchestrator(ClusterdSettings settings, Tim
 
     private ProcessStartInfo StartInfo(ReplicaProcess process)
     {
-        string[] args =
+        List<string> args =
         [
             "--storage-controller-listen-addr", $"{Address(process, "storage")}",
             "--compute-controller-listen-addr", $"{Address(process, "compute")}",
@@ -88,6 +96,10 @@ internal sealed partial class ProcessOrchestrator(ClusterdSettings settings, Tim
             "--persist-pubsub-url", settings.PubSubUrl,
             "--log-filter", settings.LogFilter,
         ];
+        if (process.Size.HasScratch)
+            args.AddRange(["--scratch-directory", settings.ScratchDirectory]);
+        if (process.Size.MemoryLimit is { } limit)
+            args.AddRange(["--announce-memory-limit", limit.ToString(CultureInfo.InvariantCulture)]);
         return new ProcessStartInfo(settings.Executable, args) { UseShellExecute = false, RedirectStandardInput = true };
     }
 

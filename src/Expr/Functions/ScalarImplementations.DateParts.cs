@@ -83,8 +83,8 @@ internal static partial class ScalarImplementations
         var shown = year > 0 ? year : year - 1;
         return unit switch
         {
-            "millennium" => Numeric.FromInt64(year > 0 ? (year + 999) / 1000 : -((999 - shown) / 1000)),
-            "century" => Numeric.FromInt64(year > 0 ? (year + 99) / 100 : -((99 - shown) / 100)),
+            "millennium" => Numeric.FromInt64(CountOf(year, 1000)),
+            "century" => Numeric.FromInt64(CountOf(year, 100)),
             "decade" => Numeric.FromInt64(Calendar.FloorDiv(year, 10)),
             "year" => Numeric.FromInt64(shown),
             "isoyear" => Numeric.FromInt64(Calendar.IsoWeek(days).Year is var iso && iso > 0 ? iso : iso - 1),
@@ -99,6 +99,10 @@ internal static partial class ScalarImplementations
             _ => ClockPart(unit, micros, type),
         };
     }
+
+    /// <summary>Which century or millennium a year belongs to: the first begins with year 1, and the one before it is number −1.</summary>
+    /// <param name="year">Year 0 being 1 BC.</param>
+    private static long CountOf(int year, int width) => year > 0 ? (year + width - 1) / width : (year - width) / width;
 
     private static long Truncate(string unit, long timestamp)
     {
@@ -147,7 +151,10 @@ internal static partial class ScalarImplementations
         _ => throw Unsupported(unit, "interval"),
     };
 
-    /// <summary>How many boundaries of the unit lie between two moments, negative if the second is earlier.</summary>
+    /// <summary>
+    /// How many units lie between two moments, negative if the second is earlier: whole ones of those that have one length, and of the others as many as lie between
+    /// the ones that the moments are in.
+    /// </summary>
     private static long DateDiff(string unit, long from, long to)
     {
         var x = Calendar.FromDays(Calendar.Split(from).Days);
@@ -160,17 +167,17 @@ internal static partial class ScalarImplementations
             "minute" => Steps(Calendar.MicrosPerMinute),
             "hour" => Steps(Calendar.MicrosPerHour),
             "day" => Steps(Calendar.MicrosPerDay),
-            "week" => Calendar.FloorDiv(Calendar.Split(to).Days + 6L, 7) - Calendar.FloorDiv(Calendar.Split(from).Days + 6L, 7),
+            "week" => Steps(7 * Calendar.MicrosPerDay),
             "month" => Months(y) - Months(x),
             "quarter" => Calendar.FloorDiv(Months(y), 3) - Calendar.FloorDiv(Months(x), 3),
             "year" => y.Year - x.Year,
             "decade" => Calendar.FloorDiv(y.Year, 10) - Calendar.FloorDiv(x.Year, 10),
-            "century" => Calendar.FloorDiv(y.Year - 1, 100) - Calendar.FloorDiv(x.Year - 1, 100),
-            "millennium" => Calendar.FloorDiv(y.Year - 1, 1000) - Calendar.FloorDiv(x.Year - 1, 1000),
+            "century" => CountOf(y.Year, 100) - CountOf(x.Year, 100),
+            "millennium" => CountOf(y.Year, 1000) - CountOf(x.Year, 1000),
             _ => throw Unsupported(unit, "timestamp"),
         };
 
-        long Steps(long width) => Calendar.FloorDiv(to, width) - Calendar.FloorDiv(from, width);
+        long Steps(long width) => (long)(((Int128)to - from) / width);
 
         static long Months((int Year, int Month, int Day) d) => (d.Year * 12L) + d.Month - 1;
     }

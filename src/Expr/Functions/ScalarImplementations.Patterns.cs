@@ -13,10 +13,10 @@ internal static partial class ScalarImplementations
 
     private static void AddPatterns(Dictionary<string, ScalarImplementation> table)
     {
-        table["like"] = (a, _, _) => Bool(Like(a[1].AsString, false).IsMatch(a[0].AsString));
-        table["not_like"] = (a, _, _) => Bool(!Like(a[1].AsString, false).IsMatch(a[0].AsString));
-        table["ilike"] = (a, _, _) => Bool(Like(a[1].AsString, true).IsMatch(a[0].AsString));
-        table["not_ilike"] = (a, _, _) => Bool(!Like(a[1].AsString, true).IsMatch(a[0].AsString));
+        table["like"] = (a, t, _) => Bool(Like(a[1].AsString, false).IsMatch(Subject(t, a)));
+        table["not_like"] = (a, t, _) => Bool(!Like(a[1].AsString, false).IsMatch(Subject(t, a)));
+        table["ilike"] = (a, t, _) => Bool(Like(a[1].AsString, true).IsMatch(Subject(t, a)));
+        table["not_ilike"] = (a, t, _) => Bool(!Like(a[1].AsString, true).IsMatch(Subject(t, a)));
         table["like_escape"] = (a, _, _) => Text(LikePattern.Rewrite(a[0].AsString, a[1].AsString));
         table["regexp_is_match"] = (a, _, _) => Bool(Pattern(a[1].AsString, false).IsMatch(a[0].AsString));
         table["not_regexp_is_match"] = (a, _, _) => Bool(!Pattern(a[1].AsString, false).IsMatch(a[0].AsString));
@@ -35,6 +35,10 @@ internal static partial class ScalarImplementations
         };
         table["regexp_split_to_array"] = (a, _, _) => TextArray(Split(a));
     }
+
+    /// <summary>What LIKE looks at: of a blank-padded text, the blanks too, as in PostgreSQL.</summary>
+    private static string Subject(ReadOnlySpan<SqlType> types, ReadOnlySpan<Datum> args) =>
+        types[0].Kind == ScalarKind.Char ? DatumText.Format(types[0], args[0]) : args[0].AsString;
 
     /// <summary>The parts of a text between matches; an empty match at either end splits nothing off.</summary>
     internal static IEnumerable<string> Split(ReadOnlySpan<Datum> args)

@@ -68,7 +68,7 @@ internal static partial class ScalarImplementations
         {
             if (args[i].IsNull)
                 continue;
-            text.Append(first ? "" : separator).Append(types[i].Kind == ScalarKind.Bool ? DatumText.Format(types[i], args[i]) : CastText(types[i], args[i]));
+            text.Append(first ? "" : separator).Append(types[i].Kind is ScalarKind.Bool or ScalarKind.Char ? DatumText.Format(types[i], args[i]) : CastText(types[i], args[i]));
             first = false;
             if (text.Length > MaxStringBytes)
                 throw TooLarge();

@@ -10,6 +10,9 @@ public sealed class UpdateColumnsBuilder
     private Timestamp[] _times;
     private long[] _diffs;
 
+    // What was built last was so large: what comes next will be, usually, and growing to it by doubling would leave as much garbage again.
+    private (int Updates, int RowBytes) _last;
+
     public UpdateColumnsBuilder(int updates = 16, int rowBytes = 256)
     {
         _rows = rowBytes == 0 ? [] : new byte[rowBytes];
@@ -36,7 +39,7 @@ public sealed class UpdateColumnsBuilder
         if (Count == _times.Length)
             GrowUpdates();
         if (end > _rows.Length)
-            Array.Resize(ref _rows, (int)Math.Min(Array.MaxLength, Math.Max(end, Math.Max(256L, 2L * _rows.Length))));
+            Array.Resize(ref _rows, (int)Math.Min(Array.MaxLength, Math.Max(end, Math.Max(256L, _rows.Length == 0 ? WithRoom(_last.RowBytes) : 2L * _rows.Length))));
         row.CopyTo(_rows.AsSpan(start));
         _times[Count] = time;
         _diffs[Count] = diff;
@@ -58,13 +61,16 @@ public sealed class UpdateColumnsBuilder
             return UpdateColumns.Empty;
         var built = new UpdateColumns(
             _rows.AsMemory(0, RowBytes), _offsets.AsMemory(0, Count + 1), _times.AsMemory(0, Count), _diffs.AsMemory(0, Count));
+        _last = (Count, RowBytes);
         (_rows, _offsets, _times, _diffs, Count) = ([], new int[1], [], [], 0);
         return built;
     }
 
+    private static long WithRoom(int last) => last + (long)(last / 32);
+
     private void GrowUpdates()
     {
-        var capacity = Math.Max(16, 2 * _times.Length);
+        var capacity = (int)Math.Max(16, _times.Length == 0 ? WithRoom(_last.Updates) : 2L * _times.Length);
         Array.Resize(ref _offsets, capacity + 1);
         Array.Resize(ref _times, capacity);
         Array.Resize(ref _diffs, capacity);

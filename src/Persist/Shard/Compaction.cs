@@ -20,6 +20,12 @@ internal static class Compaction
     /// <summary>A batch is worth a rewrite of its own if at least one in so many updates may cancel.</summary>
     private const long SameRowShareInverse = 4;
 
+    /// <summary>Of the runs of one batch that has too many, so many are merged at a time: fewer than when batches become one, since all of it is large here.</summary>
+    private const int RunsOfOneBatchMax = 8;
+
+    /// <summary>With more runs than this, the next part of each is not fetched ahead: the disk is busy enough, and memory is what limits.</summary>
+    public const int RunsAheadMax = 4;
+
     public static bool IsDue(ShardState state, PersistConfig config) =>
         !state.IsTombstone && !Choose(state, config).IsEmpty;
 
@@ -87,7 +93,8 @@ internal static class Compaction
         var store = new PartStore(machine.Shard, services);
         var writer = new PartStore.Writer(store, services);
         // The smallest runs of a batch that has too many; else all runs of all.
-        var inputs = chosen.SelectMany(b => b.Runs).OrderBy(r => r.Parts.Sum(p => p.EncodedBytes)).Take(services.Config.CompactionBatchesMax).ToArray();
+        var inputs = chosen.SelectMany(b => b.Runs).OrderBy(r => r.Parts.Sum(p => p.EncodedBytes))
+            .Take(chosen.Length == 1 && chosen[0].Runs.Length > services.Config.CompactionBatchesMax ? RunsOfOneBatchMax : services.Config.CompactionBatchesMax).ToArray();
         var others = chosen.SelectMany(b => b.Runs).Except(inputs).ToImmutableArray();
         var since = chosen.Aggregate(state.Since, (s, b) => s.JoinWith(b.Since));
         if (since.Time is not { } sinceTime)
@@ -98,7 +105,7 @@ internal static class Compaction
         Timestamp? shrinksAt = null;
         try
         {
-            var runs = inputs.Select(r => store.FetchRunAsync(r, updates => updates.AdvancedTo(raiseTo), cancel)).ToArray();
+            var runs = inputs.Select(r => store.FetchRunAsync(r, updates => updates.AdvancedTo(raiseTo), inputs.Length <= RunsAheadMax, cancel)).ToArray();
             var merger = new RunMerger(runs, services.Config.PartBytesTarget);
             await foreach (var merged in merger.MergeAsync(cancel))
                 await writer.WriteAsync(merged, cancel);

@@ -1,17 +1,24 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using Materialize.Core.Memory;
 using Materialize.Persist.Columns;
 using Materialize.Persist.State;
+using Materialize.Persist.Txns;
 using Materialize.Repr;
 
 namespace Materialize.Persist.Shard;
 
 /// <summary>Reads and writes the parts of one shard.</summary>
-internal sealed class PartStore(ShardId shard, Services services)
+/// <param name="stagedBy">For parts that only a commit of this owner of the tables will name: its epoch, which <see cref="StagedParts"/> finds them by.</param>
+internal sealed class PartStore(ShardId shard, Services services, ulong? stagedBy = null)
 {
     private const int WritesInFlightMax = 2;
 
-    public string NewPartKey() => $"{shard}/part-{services.Ids.Next():N}";
+    // Memory for large arrays that go with a part, in units of its own: hashes and raised times when it is read; what it is built up in, sorted and encoded by when it is written.
+    private const int FetchCost = 2;
+    private const int WriteCost = 4;
+
+    public string NewPartKey() => stagedBy is { } epoch ? StagedParts.Key(epoch, shard, services.Ids.Next()) : $"{shard}/part-{services.Ids.Next():N}";
 
     /// <summary>The updates of a part, in stored order.</summary>
     /// <exception cref="MissingBlobException">The blob is gone.</exception>
@@ -33,18 +40,19 @@ internal sealed class PartStore(ShardId shard, Services services)
 
         if (updates.Count != part.Count)
             throw new CorruptDataException((part as Part.Blob)?.Key ?? shard.ToString(), $"{updates.Count} updates where the state says {part.Count}");
+        LargeGarbage.Note(FetchCost * updates.SizeBytes);
         return part.RewriteTime is { } time ? updates.AllAt(time) : updates;
     }
 
-    /// <summary>The updates of a run, part after part, the next one being fetched while the caller works on one.</summary>
+    /// <summary>The updates of a run, part after part; with <paramref name="ahead"/> the next one is fetched while the caller works on one.</summary>
     public async IAsyncEnumerable<UpdateColumns> FetchRunAsync(
-        Run run, Func<UpdateColumns, UpdateColumns> map, [EnumeratorCancellation] CancellationToken cancel)
+        Run run, Func<UpdateColumns, UpdateColumns> map, bool ahead, [EnumeratorCancellation] CancellationToken cancel)
     {
         Task<UpdateColumns>? next = null;
         for (var i = 0; i < run.Parts.Length; i++)
         {
             var current = await (next ?? FetchAsync(run.Parts[i], cancel).AsTask());
-            next = i + 1 < run.Parts.Length ? FetchAsync(run.Parts[i + 1], cancel).AsTask() : null;
+            next = ahead && i + 1 < run.Parts.Length ? FetchAsync(run.Parts[i + 1], cancel).AsTask() : null;
             yield return map(current);
         }
     }
@@ -65,6 +73,7 @@ internal sealed class PartStore(ShardId shard, Services services)
         public async ValueTask WriteAsync(UpdateColumns sorted, CancellationToken cancel)
         {
             var bytes = PartCodec.Encode(sorted, services.Config.Compression);
+            LargeGarbage.Note(WriteCost * sorted.SizeBytes);
             if (_inlineBytes + bytes.Length <= services.Config.InlineBytesMax)
             {
                 _inlineBytes += bytes.Length;

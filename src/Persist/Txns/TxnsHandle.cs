@@ -114,7 +114,7 @@ public sealed class TxnsHandle : IAsyncDisposable
         }
 
         if (client.Services.Config.Background)
-            handle._background = Task.Run(handle.ApplyInBackgroundAsync, CancellationToken.None);
+            handle._background = Task.WhenAll(Task.Run(handle.ApplyInBackgroundAsync, CancellationToken.None), Task.Run(handle.SweepInBackgroundAsync, CancellationToken.None));
         return handle;
     }
 
@@ -173,6 +173,12 @@ public sealed class TxnsHandle : IAsyncDisposable
 
         return result;
     }
+
+    /// <summary>
+    /// Starts a batch of a table's rows, to be written ahead of their commit by this handle. What a process leaves behind that dies before its commit, the
+    /// next owner deletes.
+    /// </summary>
+    public BatchBuilder NewBatch(ShardId table) => new(table, _client.Services, _epoch);
 
     /// <summary>
     /// Writes to any number of tables, at one time, all or nothing; with no writes, declares that time to be final. All tables' upper is
@@ -268,6 +274,12 @@ public sealed class TxnsHandle : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Deletes what earlier owners staged and never committed. Done once in the background, after opening, unless <see cref="PersistConfig.Background"/> is off.
+    /// </summary>
+    /// <returns>How many blobs were deleted.</returns>
+    public ValueTask<int> SweepAsync(CancellationToken cancel) => StagedParts.SweepAsync(_client, _reader, _txns, _epoch, cancel);
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
@@ -283,7 +295,7 @@ public sealed class TxnsHandle : IAsyncDisposable
     {
         if (write.Staged is { } staged)
             return staged;
-        var builder = new BatchBuilder(write.Shard, _client.Services);
+        var builder = NewBatch(write.Shard);
         await builder.AddAsync(write.Updates!.AllAt(Timestamp.MinValue), cancel);   // one time, so that all of a row's updates add up
         var batch = await builder.FinishAsync(cancel);
         own.Add(batch);
@@ -396,6 +408,22 @@ public sealed class TxnsHandle : IAsyncDisposable
                 return;
             await writer.DeleteAsync(merged, cancel);
             upper = mismatch.Upper;
+        }
+    }
+
+    private async Task SweepInBackgroundAsync()
+    {
+        try
+        {
+            await SweepAsync(_stop.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            // The end of this handle or of its reader.
+        }
+        catch (PersistException e)
+        {
+            _client.Services.Events.MaintenanceFailed(_txns.Shard, e);   // what stays, the next owner finds
         }
     }
 

@@ -72,7 +72,7 @@ internal static class Constants
         _ => expr.MapChildren(c => BindNow(c, now)),
     };
 
-    private static bool HasParameter(MirScalarExpr expr) => expr is MirScalarExpr.Parameter || expr.Children.Any(HasParameter);
+    internal static bool HasParameter(MirScalarExpr expr) => expr is MirScalarExpr.Parameter || expr.Children.Any(HasParameter);
 
     private static bool IsUnmaterializable(MirScalarExpr expr) => expr is MirScalarExpr.CallUnmaterializable || expr.Children.Any(IsUnmaterializable);
 }

@@ -112,6 +112,8 @@ internal sealed partial class QueryPlanner
 
     private HirScalarExpr PlanMacro(ExprContext context, string sql, SelectedFunction selected, bool distinct, HirScalarExpr? filter, int? position)
     {
+        if (distinct)
+            sql = WithDistinctSquares(sql);
         var body = Macros.GetOrAdd(sql, static text => Parser.SqlParser.ParseExpr(text));
         var frame = new MacroFrame(selected.Args.ToValueArray(), Depth(context.Scope), distinct, filter);
         try
@@ -124,6 +126,30 @@ internal sealed partial class QueryPlanner
             // The place is one in the macro's own text, which the user has never seen.
             throw new SqlException(e.State, e.Message) { Detail = e.Detail, Hint = e.Hint, Position = position };
         }
+    }
+
+    /// <summary>SQL over one argument.</summary>
+    private HirScalarExpr PlanText(ExprContext context, string sql, HirScalarExpr argument)
+    {
+        var body = Macros.GetOrAdd(sql, static text => Parser.SqlParser.ParseExpr(text));
+        var planned = PlanExpr(context with { Macro = new MacroFrame([argument], Depth(context.Scope), Distinct: false, Filter: null) }, body);
+        return Coercion.AsAny(_statement, planned);
+    }
+
+    /// <summary>
+    /// DISTINCT is about the argument, and two of them may have one square: the sum of squares in a macro is taken of those that are not negative and of the others
+    /// apart, in each of which no two have the same.
+    /// </summary>
+    private static string WithDistinctSquares(string sql)
+    {
+        foreach (var type in (string[])["numeric", "float8"])
+        {
+            var square = $"$1::{type} * $1::{type}";
+            sql = sql.Replace(
+                $"sum({square})", $"(coalesce(sum(CASE WHEN $1 >= 0 THEN {square} END), 0) + coalesce(sum(CASE WHEN $1 < 0 THEN {square} END), 0))", StringComparison.Ordinal);
+        }
+
+        return sql;
     }
 
     private HirScalarExpr PlanFunction(ExprContext context, Ast.Expr.Function call)
@@ -161,6 +187,8 @@ internal sealed partial class QueryPlanner
 
         if (name == "current_setting" && args.Count >= 1)
             return PlanCurrentSetting(args, position);
+        if (name == "pg_typeof" && args is [var asked] && Coercion.KnownType(_statement, asked) is null && TypeOfUntyped(asked) is { } untyped)
+            return Typing.Literal(untyped);
 
         var selected = FunctionSelection.Select(_statement, overloads, args, isOperator: false, name, position);
         if (selected.Signature.Target is FunctionTarget.Aggregate aggregate)
@@ -194,7 +222,7 @@ internal sealed partial class QueryPlanner
         if (found.Count == 0 && partial.Schema is null)
             found = all.ToList();
         if (found.Count == 0)
-            throw SqlException.Plan($"function \"{name}\" does not exist", name.Position());
+            throw new SqlException(SqlState.UndefinedFunction, $"function \"{name}\" does not exist") { Position = name.Position() };
         return found;
     }
 
@@ -268,6 +296,14 @@ internal sealed partial class QueryPlanner
             return new HirScalarExpr.Windowed(over with { Aggregate = func, Args = args.ToValueArray(), Output = output });
         return context.Aggregates!.Add(new HirAggregate(func, args.ToValueArray(), distinct, output, orders, orderKeys));
     }
+
+    /// <summary>What <c>pg_typeof</c> says of what nothing gives a type: it does not, as other functions of anything do, make text of it.</summary>
+    private static string? TypeOfUntyped(Coercible expr) => expr switch
+    {
+        Coercible.StringLiteral or Coercible.NullLiteral => "unknown",
+        Coercible.Parameter x => throw new SqlException(SqlState.UndefinedParameter, $"could not determine data type of parameter ${x.Number}"),
+        _ => null,
+    };
 
     private HirScalarExpr PlanCurrentSetting(List<Coercible> args, int? position)
     {
@@ -352,7 +388,7 @@ internal sealed partial class QueryPlanner
             _ => (0, 0),
         };
         if (args.Count < least || args.Count > most)
-            throw SqlException.Plan($"function {name}({string.Join(", ", args.Select(a => Coercion.TypeName(_statement, a)))}) does not exist", position);
+            throw new SqlException(SqlState.UndefinedFunction, $"function {name}({string.Join(", ", args.Select(a => Coercion.TypeName(_statement, a)))}) does not exist") { Position = position };
         if (args.Count == 0)
             return window;
         List<HirScalarExpr> planned = [];

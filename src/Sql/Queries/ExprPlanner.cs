@@ -90,7 +90,7 @@ internal sealed partial class QueryPlanner
                 return PlanHomogenizing(context, x);
             case Ast.Expr.NullIf x:
                 {
-                    var left = PlanExpr(context, x.Left);
+                    var left = RowAsValue(PlanExpr(context, x.Left));
                     var equal = PlanOperator(context, "=", [left, PlanExpr(context, x.Right)], x.Position());
                     var value = Coercion.AsAny(_statement, left);
                     return new HirScalarExpr.If(equal, HirScalarExpr.Null(value.Type.Type), value);
@@ -329,14 +329,14 @@ internal sealed partial class QueryPlanner
         if (x.Op.Name == "-" && x.Input is Ast.Expr.NumberLiteral number && !number.Text.StartsWith('-')
             && long.TryParse("-" + number.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var negative) && negative == long.MinValue)
             return Typing.Literal(negative);
-        return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Input)], x.Position());
+        return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Input)], x.Op.Position() ?? x.Position());
     }
 
     private HirScalarExpr PlanBinary(ExprContext context, Ast.Expr.Binary x)
     {
         // Long chains of one operator lean left: plan them without recursion.
         if (x.Left is not Ast.Expr.Binary)
-            return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Position());
+            return PlanOperator(context, x.Op.Name, [PlanExpr(context, x.Left), PlanExpr(context, x.Right)], x.Op.Position() ?? x.Position());
         Stack<Ast.Expr.Binary> chain = [];
         Ast.Expr at = x;
         while (at is Ast.Expr.Binary binary)
@@ -347,7 +347,7 @@ internal sealed partial class QueryPlanner
 
         var result = PlanExpr(context, at);
         while (chain.TryPop(out var next))
-            result = PlanOperator(context, next.Op.Name, [result, PlanExpr(context, next.Right)], next.Position());
+            result = PlanOperator(context, next.Op.Name, [result, PlanExpr(context, next.Right)], next.Op.Position() ?? next.Position());
         return ((Coercible.Typed)result).Expr;
     }
 
@@ -361,7 +361,46 @@ internal sealed partial class QueryPlanner
             (Ast.Expr.Map map, ScalarKind.Map) => PlanMap(context, map, type),
             _ => PlanExpr(context, x.Input),
         };
+        if (input is Coercible.Typed { Expr: not HirScalarExpr.Literal { Value.IsNull: true } } typed && RegCast(typed.Expr.Type.Type.Kind, type.Kind, typed.Expr is HirScalarExpr.Literal) is { } sql)
+            return PlanText(context, sql, typed.Expr);
         return Coercion.Coerce(_statement, "CAST", CastContext.Explicit, input, type, x.Position());
+    }
+
+    /// <summary>
+    /// Between texts and the types that stand for an object's name, the catalog decides: in SQL, over $1. Null for other casts, and for texts that are known while planning, which are
+    /// looked up then.
+    /// </summary>
+    private static string? RegCast(ScalarKind from, ScalarKind to, bool isLiteral)
+    {
+        const string Relations = "o.type IN ('table', 'source', 'view', 'materialized-view', 'index', 'sink')";
+        return (from, to) switch
+        {
+            (ScalarKind.RegClass, ScalarKind.String) => NameOf(Relations),
+            (ScalarKind.RegProc, ScalarKind.String) => NameOf("o.type = 'function'"),
+            (ScalarKind.RegType, ScalarKind.String) => "pg_catalog.format_type($1::oid, NULL)",
+            (ScalarKind.String, ScalarKind.RegClass) when !isLiteral => OidOf("relation", "regclass", Relations),
+            (ScalarKind.String, ScalarKind.RegProc) when !isLiteral => OidOf("function", "regproc", "o.type = 'function'"),
+            (ScalarKind.String, ScalarKind.RegType) when !isLiteral => OidOf("type", "regtype", "o.type = 'type'"),
+            _ => null,
+        };
+
+        // With its schema where the bare name could mean another; the number where there is no such object.
+        static string NameOf(string kind) =>
+            $"""
+            CASE WHEN $1 IS NULL THEN NULL ELSE coalesce((
+                SELECT CASE WHEN (SELECT count(*) FROM mz_catalog.mz_objects o2 WHERE o2.name = o.name AND {kind.Replace("o.", "o2.", StringComparison.Ordinal)}) > 1 THEN s.name || '.' || o.name ELSE o.name END
+                FROM mz_catalog.mz_objects o JOIN mz_catalog.mz_schemas s ON s.id = o.schema_id WHERE o.oid = $1::oid AND {kind} LIMIT 1), $1::oid::text) END
+            """;
+
+        static string OidOf(string what, string type, string kind) =>
+            $$"""
+            CASE WHEN $1 IS NULL THEN NULL WHEN $1 ~ '^[0-9]+$' THEN $1::oid::{{type}}
+            ELSE mz_unsafe.mz_error_if_null((
+                SELECT o.oid FROM mz_catalog.mz_objects o JOIN mz_catalog.mz_schemas s ON s.id = o.schema_id LEFT JOIN mz_catalog.mz_databases d ON d.id = s.database_id
+                WHERE {{kind}} AND (d.name IS NULL OR d.name = current_database())
+                    AND ((o.name = $1 AND s.name = ANY (current_schemas(true))) OR s.name || '.' || o.name = $1 OR d.name || '.' || s.name || '.' || o.name = $1)
+                ORDER BY array_position(current_schemas(true), s.name), o.oid LIMIT 1), '{{what}} "' || $1 || '" does not exist')::{{type}} END
+            """;
     }
 
     private Coercible PlanCollate(ExprContext context, Ast.Expr.Collate x)
@@ -383,9 +422,12 @@ internal sealed partial class QueryPlanner
         return Typing.Call(func, args[0].Type.Type, args);
     }
 
+    /// <summary>A row written out that NULLIF or CASE compare is a value to them, and values that are records are equal as wholes, nulls among them.</summary>
+    private Coercible RowAsValue(Coercible expr) => expr is Coercible.Row ? Coercion.AsAny(_statement, expr) : expr;
+
     private HirScalarExpr PlanCase(ExprContext context, Ast.Expr.Case x)
     {
-        var operand = x.Operand is null ? null : PlanExpr(context, x.Operand);
+        var operand = x.Operand is null ? null : RowAsValue(PlanExpr(context, x.Operand));
         var conditions = x.Arms.Select(a => operand is null
             ? PlanAs(context, a.Condition, SqlType.Bool, "CASE condition")
             : PlanOperator(context, "=", [operand, PlanExpr(context, a.Condition)], a.Condition.Position())).ToList();

@@ -33,16 +33,18 @@ internal static class FunctionSelection
                 : $"{name}({list})";
             if (candidates.Count == 0)
             {
-                throw SqlException.Plan(
-                    isOperator ? $"operator does not exist: {what}" : $"function {what} does not exist",
-                    position,
-                    $"No {(isOperator ? "operator" : "function")} matches the given name and argument types. You might need to add explicit type casts.");
+                throw new SqlException(SqlState.UndefinedFunction, isOperator ? $"operator does not exist: {what}" : $"function {what} does not exist")
+                {
+                    Position = position,
+                    Hint = $"No {(isOperator ? "operator" : "function")} matches the given name and argument types. You might need to add explicit type casts.",
+                };
             }
 
-            throw SqlException.Plan(
-                isOperator ? $"operator is not unique: {what}" : $"function {what} is not unique",
-                position,
-                $"Could not choose a best candidate {(isOperator ? "operator" : "function")}. You might need to add explicit type casts.");
+            throw new SqlException(SqlState.AmbiguousFunction, isOperator ? $"operator is not unique: {what}" : $"function {what} is not unique")
+            {
+                Position = position,
+                Hint = $"Could not choose a best candidate {(isOperator ? "operator" : "function")}. You might need to add explicit type casts.",
+            };
         }
 
         return chosen.Bind(context, args, position);
@@ -143,6 +145,8 @@ internal static class FunctionSelection
                     : Coercion.Coerce(context, $"argument {i + 1} of {signature.Name}", CastContext.Implicit, args[i], Types[i], position);
             }
 
+            if (signature.Name == "map_build" && bound[0].Type.Type.Element is { Kind: ScalarKind.Record } entry && (entry.Fields.Count != 2 || entry.Fields[0].Type.Type.Kind != ScalarKind.String))
+                throw NotThere();
             try
             {
                 return new SelectedFunction(signature, bound, signature.Return(bound.Select(b => b.Type.Type).ToArray()));
@@ -150,8 +154,11 @@ internal static class FunctionSelection
             catch (Exception e) when (e is IndexOutOfRangeException or NullReferenceException)
             {
                 // A container of the wrong make, such as map_build over records of one field: the parameter types alone cannot say it.
-                throw SqlException.Plan($"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist", position);
+                throw NotThere();
             }
+
+            SqlException NotThere() => new(
+                SqlState.UndefinedFunction, $"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist") { Position = position };
         }
 
         public static Candidate? TryMatch(StatementContext context, FunctionSignature signature, IReadOnlyList<Coercible> args, SqlType?[] known)

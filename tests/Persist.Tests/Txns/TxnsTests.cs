@@ -170,6 +170,58 @@ public sealed class TxnsTests
         Assert.Equal(3, (await Contents(readerAgain, data, 30)).Count);
     }
 
+    [Fact]
+    public async Task What_an_earlier_owner_staged_and_did_not_commit_is_swept_and_nothing_else()
+    {
+        var (table, dropped) = (ShardId.New(), ShardId.New());
+        await using (var client = Client(1))
+        {
+            await using var reader = await TxnsReader.OpenAsync(client, s_txns, T.Cancel);
+            await using var txns = await TxnsHandle.OpenAsync(client, reader, new FencingEpoch(1), T.Cancel);
+            await txns.RegisterAsync(new Timestamp(10), [table, dropped], T.Cancel);
+            await Commit(txns, 20, TableWrite.Of(await StageAsync(txns, table, 1)));
+            await txns.ApplyAsync(T.Cancel);   // applied, not tidied
+            await Commit(txns, 21, Write(table, (new string('z', 500), 0, 1)));   // not applied
+            await Commit(txns, 22, TableWrite.Of(await StageAsync(txns, dropped, 2)));
+            await txns.ForgetAsync(new Timestamp(23), dropped, T.Cancel);
+            await client.FinalizeShardAsync(dropped, T.Cancel);
+            await StageAsync(txns, table, 3);
+            await StageAsync(txns, dropped, 4);
+        }
+
+        var staged = (await StagedAsync(_blob)).Count;
+        await using var later = Client(2);
+        await using var readerAgain = await TxnsReader.OpenAsync(later, s_txns, T.Cancel);
+        await using var again = await TxnsHandle.OpenAsync(later, readerAgain, new FencingEpoch(2), T.Cancel);
+        await using var data = await later.OpenReaderAsync(table, "t", T.Cancel);
+        var own = await StageAsync(again, table, 5);
+        var swept = await again.SweepAsync(T.Cancel);
+        Assert.True(swept >= 2, $"{swept} of {staged} are swept");
+        Assert.Equal(0, await again.SweepAsync(T.Cancel));
+        Assert.Equal(41, (await Contents(readerAgain, data, 23)).Count);
+        await Commit(again, 30, TableWrite.Of(own));
+        await again.ApplyAsync(T.Cancel);
+        await Commit(again, 31);
+        Assert.Equal(81, (await Contents(readerAgain, data, 31)).Count);
+        Assert.Equal(0, await again.SweepAsync(T.Cancel));
+    }
+
+    /// <summary>40 rows that are not like those of another number.</summary>
+    private static async Task<StagedBatch> StageAsync(TxnsHandle txns, ShardId table, int number)
+    {
+        var batch = txns.NewBatch(table);
+        await batch.AddAsync(T.Columns([.. Enumerable.Range(0, 40).Select(i => ($"staged {number} {i}", 0ul, 1L))]), T.Cancel);
+        return (await batch.FinishAsync(T.Cancel)).At(Timestamp.MinValue);
+    }
+
+    private static async Task<HashSet<string>> StagedAsync(MemoryBlob blob)
+    {
+        var keys = new HashSet<string>();
+        await foreach (var (key, _) in blob.ListAsync("staged/", T.Cancel))
+            keys.Add(key);
+        return keys;
+    }
+
     /// <summary>
     /// Random commits over several tables while other processes read and subscribe and the owner applies, compacts and crashes. Oracle: a list
     /// of commits. Each commit writes its number to every table it touches, so a reader that saw half a commit would differ from the list.
@@ -272,7 +324,11 @@ public sealed class TxnsTests
                         Assert.Equal(T.Sum(commits.Where(c => c.Table == t && c.At <= asOf).Select(c => (c.Row, c.At, c.Diff))), await Contents(reader, checks[t], asOf));
                     break;
                 case 6 when random.Next(3) == 0:
-                    // The owner dies and another takes over.
+                    // The owner dies, between staging and commit, and another takes over.
+                    var before = await StagedAsync(memoryBlob);
+                    await StageAsync(txns, tables[random.Next(tables.Length)], step);
+                    var orphans = (await StagedAsync(memoryBlob)).Except(before).ToList();
+                    Assert.NotEmpty(orphans);
                     await txns.DisposeAsync();
                     await ownerReader.DisposeAsync();
                     await owner.DisposeAsync();
@@ -280,6 +336,10 @@ public sealed class TxnsTests
                     ownerReader = await TxnsReader.OpenAsync(owner, txnsShard, T.Cancel);
                     txns = await TxnsHandle.OpenAsync(owner, ownerReader, new FencingEpoch((ulong)step + 2), T.Cancel);
                     now = Math.Max(now, txns.Upper.Elements[0].Millis);
+                    if (random.Next(2) == 0)
+                        await txns.ApplyAsync(T.Cancel);
+                    await txns.SweepAsync(T.Cancel);
+                    Assert.Empty((await StagedAsync(memoryBlob)).Intersect(orphans));
                     await Subscribe(random.Next(tables.Length));
                     break;
             }

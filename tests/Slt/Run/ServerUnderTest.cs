@@ -221,6 +221,10 @@ public sealed class ServerUnderTest : IDisposable
         {
             foreach (var cluster in admin.Ask("SELECT name FROM mz_clusters WHERE id LIKE 'u%'").Where(c => c != "quickstart"))
                 admin.Try($"DROP CLUSTER \"{cluster}\" CASCADE");
+
+            // A script that dropped the usual cluster must not fail all that come after it.
+            if (!admin.Ask("SELECT name FROM mz_clusters").Contains("quickstart"))
+                admin.Try("CREATE CLUSTER quickstart (SIZE 'scale=1,workers=1', REPLICATION FACTOR 1)");
             foreach (var role in admin.Ask("SELECT name FROM mz_roles WHERE id LIKE 'u%'").Where(r => r != _options.User && r != "materialize"))
             {
                 admin.Try($"DROP OWNED BY \"{role}\"");

@@ -74,6 +74,33 @@ public sealed class StagedCopyTests(StagedCopyTests.Server server) : IClassFixtu
     }
 
     [Fact]
+    public async Task What_was_staged_when_the_server_was_killed_is_gone_after_the_next_start()
+    {
+        using var directory = new TemporaryDirectory();
+        await using (var killed = await EnvironmentProcess.StartAsync(directory.Path))
+        {
+            await using var sql = new Sql(await killed.ConnectAsync());
+            await sql.DoAsync("CREATE TABLE t (a int8 NOT NULL, b text)");
+            await CopyAsync(sql, "COPY t FROM STDIN");
+            await using var other = new Sql(await killed.ConnectAsync());
+            await other.DoAsync("CREATE TABLE u (a int8 NOT NULL, b text)", "BEGIN");
+            await CopyAsync(other, "COPY u FROM STDIN");
+            Assert.Contains(StagedBy(directory.Path), key => key.Contains("staged", StringComparison.Ordinal));
+            await killed.KillAsync();
+        }
+
+        var before = StagedBy(directory.Path);
+        await using var next = await EnvironmentProcess.StartAsync(directory.Path);
+        await using var again = new Sql(await next.ConnectAsync());
+        await Eventually.HoldsAsync("it says what it has deleted", () => Task.FromResult(next.Log.Contains("had staged and never committed", StringComparison.Ordinal)));
+        Assert.True(before.Except(StagedBy(directory.Path)).Any(), "blobs have gone");
+        Assert.Equal("0", await again.OneAsync("SELECT count(*) FROM u"));
+        Assert.Equal($"{Rows}|{(long)Rows * (Rows - 1) / 2}", await again.OneAsync("SELECT count(*), sum(a) FROM t"));
+
+        static HashSet<string> StagedBy(string path) => [.. Directory.GetFiles(Path.Combine(path, "blob"), "*", SearchOption.AllDirectories).Where(f => f.Contains("staged", StringComparison.Ordinal))];
+    }
+
+    [Fact]
     public async Task Two_of_one_transaction_become_visible_at_its_end()
     {
         await using var other = new Sql(await server.Environment.ConnectAsync());

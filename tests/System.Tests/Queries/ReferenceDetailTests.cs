@@ -11,6 +11,16 @@ public sealed class ReferenceDetailTests(SharedServer server)
         { "SELECT 'abc' LIKE ANY (ARRAY['x', 'a%']), 'abc' NOT LIKE ALL (ARRAY['x', 'a%']), 'ABC' ILIKE SOME (ARRAY['a%'])", "t|f|t" },
         { "SELECT 'abc' LIKE ANY (SELECT p FROM (VALUES ('x'), ('a%')) v (p))", "t" },
         { "SELECT '{\"a\":1}'::jsonb || '\"c\"'::jsonb IS NULL", "t" },
+        { "SELECT pg_typeof('1'), pg_typeof(NULL), pg_typeof('1'::text), pg_typeof(NULL::int4)", "unknown|unknown|text|integer" },
+        { "SELECT NULLIF((1, NULL), (1, NULL)) IS NULL, NULLIF((1, 2), (1, 3)), NULLIF((1, NULL::int4), (1, 2))", "t|(1,2)|(1,)" },
+        { "SELECT CASE (1, NULL::int4) WHEN (1, 2) THEN 'a' WHEN (1, NULL) THEN 'b' ELSE 'c' END", "b" },
+        { "SELECT datediff('century', '0001-01-01 BC'::date, '0001-01-01'::date), datediff('millennium', '1001-01-01 BC'::date, '0001-01-01'::date)", "2|3" },
+        { "SELECT datediff('century', '0101-01-01 BC'::date, '0100-01-01 BC'::date), datediff('century', '1900-12-31'::date, '1901-01-01'::date)", "1|1" },
+        { "SELECT var_pop(DISTINCT x), var_samp(DISTINCT x::float8), stddev(DISTINCT x) FROM (VALUES (1), (-1), (1), (0), (NULL), (0)) v (x)", "0.666666666666666666666666666666666666667|1|1" },
+        { "SELECT 'ab'::char(4) LIKE 'ab', 'ab'::char(4) LIKE 'ab  ', 'ab'::char(4) NOT LIKE 'ab%', 'ab'::char(4) LIKE 'ab'::char(4), 'AB'::char(3) ILIKE 'ab '", "f|t|f|f|t" },
+        { "SELECT concat('a'::char(3), 'b', 'c'::char(2)), concat_ws('-', 'a'::char(2), NULL, 'b'), 'a'::char(3) || 'b'", "a  bc |a -b|ab" },
+        { "SELECT datediff('day', '0044-03-15 12:00 BC'::timestamp, '0001-01-01 06:00'::timestamp), datediff('hour', '2024-01-01 00:59'::timestamp, '2024-01-01 01:01'::timestamp)", "15997|0" },
+        { "SELECT 'now'::regproc::text, 'mz_tables'::regclass::text, 'int4'::regtype::text, 4294967295::oid::regclass::text, (NULL::regclass)::text IS NULL", "now|mz_tables|integer|4294967295|t" },
         { "SELECT count(*) OVER (ROWS BETWEEN 1 PRECEDING AND 2 PRECEDING)", "0" },
     };
 
@@ -20,6 +30,27 @@ public sealed class ReferenceDetailTests(SharedServer server)
     {
         await using var sql = await server.OpenAsync();
         Assert.Equal(answer, await sql.OneAsync(query));
+    }
+
+    [Theory]
+    [InlineData("SELECT map_build(LIST[ROW(1, 'a')])", "42883")]
+    [InlineData("SELECT map_build(LIST[ROW('a')])", "42883")]
+    public async Task What_makes_no_sense_is_no_internal_error(string query, string state)
+    {
+        await using var sql = await server.OpenAsync();
+        Assert.Equal(state, (await sql.FailsAsync(query)).SqlState);
+    }
+
+    [Fact]
+    public async Task Texts_that_are_not_known_while_planning_name_objects_too()
+    {
+        await using var sql = await server.OpenAsync();
+        await sql.DoAsync("CREATE TABLE named (a int)", "CREATE TABLE names (n text)", $"INSERT INTO names VALUES ('named'), ('{sql.Schema}.named'), (NULL), ('mz_tables'), ('mz_catalog.mz_tables')");
+        Assert.Equal(["mz_tables", "mz_tables", "named", "named", Sql.Null], await sql.BagAsync("SELECT n::regclass::text FROM names"));
+        Assert.Equal("5", await sql.OneAsync("SELECT count(*) FROM names WHERE n IS NULL OR n::regclass = 'named'::regclass OR n::regclass = 'mz_tables'::regclass"));
+        Assert.Equal("t", await sql.OneAsync("SELECT o.oid::text::regclass = 'named'::regclass FROM mz_catalog.mz_objects o WHERE o.name = 'named'"));
+        await sql.DoAsync("INSERT INTO names VALUES ('nowhere')");
+        Assert.Contains("relation \"nowhere\" does not exist", (await sql.FailsAsync("SELECT n::regclass FROM names")).MessageText, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Materialize.SystemTests.RandomSql;
 
 /// <summary>From a difference to the simplest one that is like it.</summary>
@@ -6,15 +8,19 @@ internal sealed partial class Trial
     private const int SelectAttempts = 400;
     private const int ViewAttempts = 60;
 
+    // A simpler case may take many times as long: after this the simplest so far must do.
+    private static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
+
     /// <summary>The simplest query, over the fewest rows, that still differs.</summary>
     private async Task<Difference> ShrinkAsync(List<int> choices, Difference difference)
     {
         var smallest = difference;
+        var clock = Stopwatch.StartNew();
         await Choices.ShrinkAsync(choices, SelectAttempts, async given =>
         {
             var replay = Choices.Replay(given);
             var query = new QueryGenerator(replay, _tables).Next();
-            if (await AskAsync(query) is not { } found || !IsLike(found, difference))
+            if (clock.Elapsed > Longest || await AskAsync(query) is not { } found || !IsLike(found, difference))
                 return null;
             smallest = found;
             return replay.Made;
@@ -25,6 +31,8 @@ internal sealed partial class Trial
             rows.AddRange(await InsertsAsync(table));
         foreach (var row in rows.ToList())
         {
+            if (clock.Elapsed > 2 * Longest)
+                break;
             var fewer = rows.Where(r => !ReferenceEquals(r, row)).ToList();
             await AnewAsync([.. _tables.Tables.Select(t => t.Ddl), .. fewer]);
             if (await AskAsync(smallest.Query) is not { } found || !IsLike(found, difference))
@@ -44,16 +52,17 @@ internal sealed partial class Trial
     private async Task<Difference> ShrinkMaintainedAsync(List<int> choices, Difference difference, List<string> history, int before)
     {
         var smallest = difference with { Script = Script(history, before) };
+        var clock = Stopwatch.StartNew();
         await Choices.ShrinkAsync(choices, ViewAttempts, async given =>
         {
             var replay = Choices.Replay(given);
-            if (await ReplayAsync(new QueryGenerator(replay, _tables).Next(), history, before) is not { } found || !IsLike(found, difference))
+            if (clock.Elapsed > Longest || await ReplayAsync(new QueryGenerator(replay, _tables).Next(), history, before) is not { } found || !IsLike(found, difference))
                 return null;
             smallest = found with { Script = Script(history, before) };
             return replay.Made;
         });
 
-        for (var at = history.Count - 1; at >= _tables.Tables.Count; at--)
+        for (var at = history.Count - 1; at >= _tables.Tables.Count && clock.Elapsed < 2 * Longest; at--)
         {
             List<string> fewer = [.. history.Take(at), .. history.Skip(at + 1)];
             var begin = at < before ? before - 1 : before;

@@ -139,6 +139,18 @@ internal sealed partial class EnvironmentProcess : IAsyncDisposable
         return _process.WorkingSet64;
     }
 
+    /// <summary>A figure of a clusterd, from the one TCP port that it listens on.</summary>
+    public static async Task<string> MetricOfAsync(int clusterd, string name)
+    {
+        var sockets = Directory.GetFiles($"/proc/{clusterd}/fd").Select(f => new FileInfo(f).LinkTarget).OfType<string>().Where(t => t.StartsWith("socket:[", StringComparison.Ordinal))
+            .Select(t => t["socket:[".Length..^1]).ToHashSet();
+        var ports = (await File.ReadAllLinesAsync("/proc/net/tcp")).Skip(1).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(fields => fields[3] == "0A" && sockets.Contains(fields[9])).Select(fields => int.Parse(fields[1].Split(':')[1], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+        using var http = new HttpClient();
+        var metrics = await http.GetStringAsync($"http://127.0.0.1:{Assert.Single(ports)}/metrics");
+        return metrics.Split('\n').Single(line => line.StartsWith(name + " ", StringComparison.Ordinal))[(name.Length + 1)..];
+    }
+
     public async ValueTask DisposeAsync()
     {
         await KillAsync();
