@@ -60,12 +60,12 @@ public sealed class ErrorTests
     }
 
     [Theory]
-    [InlineData("SELECT 1 + 'a'::text", "42883")]
-    [InlineData("SELECT c ~*~ 5 FROM t", "42883")]
-    [InlineData("SELECT foo(1)", "42883")]
-    [InlineData("SELECT abs('a'::text)", "42883")]
-    [InlineData("SELECT lag() OVER () FROM t", "42883")]
-    public void Operators_and_functions_that_are_not_there_have_the_code_of_Postgres(string sql, string state) => Assert.Equal(state, Make().Fails(sql).State);
+    [InlineData("SELECT 1 + 'a'::text", "XX000")]
+    [InlineData("SELECT c ~*~ 5 FROM t", "XX000")]
+    [InlineData("SELECT foo(1)", "XX000")]
+    [InlineData("SELECT abs('a'::text)", "XX000")]
+    [InlineData("SELECT lag() OVER () FROM t", "XX000")]
+    public void Operators_and_functions_that_are_not_there_have_the_code_of_Materialize(string sql, string state) => Assert.Equal(state, Make().Fails(sql).State);
 
     [Fact]
     public void The_type_of_a_parameter_that_nothing_decides_cannot_be_asked_for()

@@ -3,8 +3,7 @@ namespace Materialize.Sql;
 /// <summary>The SQLSTATE codes that statements end with. Names follow PostgreSQL's appendix A.</summary>
 /// <remarks>
 /// Name and type resolution errors use <see cref="InternalError"/>, as Materialize does: clients of it match on texts
-/// (docs: reference of SQLSTATE codes). Codes that drivers act on keep their Postgres value; so do those of operators and functions that are not there,
-/// since drivers take a connection for broken after an error of class XX.
+/// (docs: reference of SQLSTATE codes). Codes that drivers act on keep their Postgres value.
 /// </remarks>
 public static class SqlState
 {
@@ -35,8 +34,6 @@ public static class SqlState
     public const string DuplicateColumn = "42701";
     public const string UndefinedObject = "42704";
     public const string DuplicateObject = "42710";
-    public const string AmbiguousFunction = "42725";
-    public const string UndefinedFunction = "42883";
     public const string UndefinedParameter = "42P02";
     public const string DuplicateCursor = "42P03";
     public const string DuplicateDatabase = "42P04";

@@ -222,7 +222,7 @@ internal sealed partial class QueryPlanner
         if (found.Count == 0 && partial.Schema is null)
             found = all.ToList();
         if (found.Count == 0)
-            throw new SqlException(SqlState.UndefinedFunction, $"function \"{name}\" does not exist") { Position = name.Position() };
+            throw new SqlException(SqlState.InternalError, $"function \"{name}\" does not exist") { Position = name.Position() };
         return found;
     }
 
@@ -388,7 +388,7 @@ internal sealed partial class QueryPlanner
             _ => (0, 0),
         };
         if (args.Count < least || args.Count > most)
-            throw new SqlException(SqlState.UndefinedFunction, $"function {name}({string.Join(", ", args.Select(a => Coercion.TypeName(_statement, a)))}) does not exist") { Position = position };
+            throw new SqlException(SqlState.InternalError, $"function {name}({string.Join(", ", args.Select(a => Coercion.TypeName(_statement, a)))}) does not exist") { Position = position };
         if (args.Count == 0)
             return window;
         List<HirScalarExpr> planned = [];

@@ -33,14 +33,14 @@ internal static class FunctionSelection
                 : $"{name}({list})";
             if (candidates.Count == 0)
             {
-                throw new SqlException(SqlState.UndefinedFunction, isOperator ? $"operator does not exist: {what}" : $"function {what} does not exist")
+                throw new SqlException(SqlState.InternalError, isOperator ? $"operator does not exist: {what}" : $"function {what} does not exist")
                 {
                     Position = position,
                     Hint = $"No {(isOperator ? "operator" : "function")} matches the given name and argument types. You might need to add explicit type casts.",
                 };
             }
 
-            throw new SqlException(SqlState.AmbiguousFunction, isOperator ? $"operator is not unique: {what}" : $"function {what} is not unique")
+            throw new SqlException(SqlState.InternalError, isOperator ? $"operator is not unique: {what}" : $"function {what} is not unique")
             {
                 Position = position,
                 Hint = $"Could not choose a best candidate {(isOperator ? "operator" : "function")}. You might need to add explicit type casts.",
@@ -158,7 +158,7 @@ internal static class FunctionSelection
             }
 
             SqlException NotThere() => new(
-                SqlState.UndefinedFunction, $"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist") { Position = position };
+                SqlState.InternalError, $"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist") { Position = position };
         }
 
         public static Candidate? TryMatch(StatementContext context, FunctionSignature signature, IReadOnlyList<Coercible> args, SqlType?[] known)
