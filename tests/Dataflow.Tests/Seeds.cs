@@ -14,7 +14,7 @@ internal static class Seeds
     /// <summary>Runs seeds, each on one thread, on as many threads as there are processors; a failure says which it was and how to run it again.</summary>
     public static void Run(long first, long count, Action<long> run)
     {
-        var failures = RunAll(first, count, Environment.ProcessorCount, failuresMax: 1, run, _ => { });
+        var failures = RunAll(first, count, Environment.ProcessorCount, failuresMax: 1, run, (_, _) => { });
         Assert.True(failures.Count == 0, string.Join('\n', failures));
     }
 
@@ -45,13 +45,13 @@ internal static class Seeds
         foreach (var (name, run) in kinds.Where(k => only is null || k.Name == only))
         {
             var clock = System.Diagnostics.Stopwatch.StartNew();
-            var failures = RunAll(first, count, threads, failuresMax: 20, run, done =>
+            var failures = RunAll(first, count, threads, failuresMax: 20, run, (done, failure) =>
             {
+                if (failure is not null)
+                    Console.WriteLine($"{name}: {failure}");
                 if (done % 10_000 == 0)
                     Console.WriteLine($"{name}: {done} seeds in {clock.Elapsed.TotalSeconds:F0} s");
             });
-            foreach (var failure in failures)
-                Console.WriteLine($"{name}: {failure}");
             Console.WriteLine($"{name}: {count} seeds from {first} on in {clock.Elapsed.TotalSeconds:F1} s, {failures.Count} failed");
             failed += failures.Count;
         }
@@ -65,7 +65,7 @@ internal static class Seeds
         long Option(string name, long otherwise) => args.SkipWhile(a => a != name).Skip(1).FirstOrDefault() is { } text ? long.Parse(text) : otherwise;
     }
 
-    private static List<string> RunAll(long first, long count, int threads, int failuresMax, Action<long> run, Action<long> onDone)
+    private static List<string> RunAll(long first, long count, int threads, int failuresMax, Action<long> run, Action<long, string?> onDone)
     {
         var failures = new List<string>();
         var next = first - 1;
@@ -74,6 +74,7 @@ internal static class Seeds
         {
             for (long seed; (seed = Interlocked.Increment(ref next)) < first + count;)
             {
+                string? failure = null;
                 try
                 {
                     run(seed);
@@ -81,15 +82,16 @@ internal static class Seeds
                 catch (Exception e)
                 {
                     var only = run == Simulate ? "simulation" : "graphs";
+                    failure = $"seed {seed}: {e.Message}\nagain: dotnet run -c Release --project tests/Dataflow.Tests -- --seeds 1 --first-seed {seed} --only {only}\n{e}";
                     lock (failures)
                     {
-                        failures.Add($"seed {seed}: {e.Message}\nagain: dotnet run -c Release --project tests/Dataflow.Tests -- --seeds 1 --first-seed {seed} --only {only}\n{e}");
+                        failures.Add(failure);
                         if (failures.Count >= failuresMax)
                             Interlocked.Exchange(ref next, first + count);
                     }
                 }
 
-                onDone(Interlocked.Increment(ref done));
+                onDone(Interlocked.Increment(ref done), failure);
             }
         })).ToList();
         workers.ForEach(t => t.Start());
