@@ -61,7 +61,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         var needs = new WindowNeeds(plan);
         _tree = new WindowTree(plan.Accumulations, needs.CountsGroups);
         _walk = new WindowWalk(plan, needs, _tree);
-        _output = new Output(plan, _tree);
+        _output = new Output(plan, _tree, this);
     }
 
     public static OkErr<TTime> Build(Stream<TTime> source, string name, WindowPlan plan)
@@ -155,8 +155,6 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         {
             if (fuel <= 0)
                 return false;
-            if (_output.Rows.Count >= FlushRows || _output.Errors.Count >= FlushRows)
-                Flush();
             switch (_stage)
             {
                 case Stage.Key:
@@ -292,7 +290,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         });
     }
 
-    private sealed class Output(WindowPlan plan, WindowTree tree) : WindowOutput(plan, tree)
+    private sealed class Output(WindowPlan plan, WindowTree tree, WindowOperator<TTime> op) : WindowOutput(plan, tree)
     {
         private readonly TTime[] _times = new TTime[EntriesMax];
 
@@ -322,6 +320,8 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         {
             Rows.Rows.Append(row, length);
             Rows.Add(_times[entry], diff);
+            if (Rows.Count >= FlushRows)
+                op.Flush();
         }
 
         protected override void EmitError(int entry, ReadOnlySpan<byte> error, long diff)

@@ -260,6 +260,8 @@ internal abstract unsafe class WindowOutput : IDisposable
             for (var e = 0; e < _resultsIo.ErrorsEmitted; e++)
             {
                 var entry = _resultsIo.ErrorSelected[e];
+                if (_failed[entry])
+                    continue; // one error is enough
                 EmitError(entry, _errors[e], _diffs[entry]);
                 _failed[entry] = true;
                 anyFailed = true;

@@ -38,7 +38,9 @@ internal sealed unsafe partial class WindowTree
             Core.Invariant.Check(level + 1 < LevelsMax, "window trees are shallow");
             var above = _lists[level + 1];
             above.Clear();
-            MakeInner(list, level, above);
+            for (var i = 1; i < list.Count; i++)
+                SetContinues(list, i, level);
+            MakeInner(list, above);
             list = above;
             level++;
         }
@@ -92,7 +94,7 @@ internal sealed unsafe partial class WindowTree
         }
 
         Retire(page);
-        MakeInner(below, level - 1, output);
+        MakeInner(below, output);
     }
 
     // The changes from `next` on that belong to page i below: those before the first value of page i + 1.
@@ -247,8 +249,8 @@ internal sealed unsafe partial class WindowTree
 
     // ---- Inner pages -----------------------------------------------------------------------------------------------------
 
-    // Pages over all references of a list, which are to pages of a level.
-    private void MakeInner(RefList below, int level, RefList output)
+    // Pages over all references of a list.
+    private void MakeInner(RefList below, RefList output)
     {
         if (below.Count == 0)
             return;
