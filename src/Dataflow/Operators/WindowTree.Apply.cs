@@ -68,22 +68,29 @@ internal sealed unsafe partial class WindowTree
         var below = _lists[level - 1];
         below.Clear();
         var count = CountOf(page);
-        var next = from;
         var follows = false; // whether a page was rewritten, and no page with rows has come since
-        for (var i = 0; i < count; i++)
+        for (int i = 0, next = from; i < count; i++)
         {
-            var end = next;
+            // Those before the one that the next change belongs to stay as they are.
+            var changed = count;
             if (next < to)
-                end = i + 1 < count ? EndOfPage(page, level, i, changes, next, to) : to;
-            if (end == next)
             {
-                below.Add(RefAt(page, i));
-                if (follows)
-                    SetContinues(below, below.Count - 1, level - 1);
-                follows &= RowsOf(RefAt(page, i)) == 0;
-                continue;
+                var value = changes.Value(next, out var length, out _);
+                changed = Descend(page, level, value, length);
             }
 
+            for (; follows && i < changed; i++)
+            {
+                below.Add(RefAt(page, i), 1);
+                SetContinues(below, below.Count - 1, level - 1);
+                follows = RowsOf(RefAt(page, i)) == 0;
+            }
+
+            below.Add(RefAt(page, i), changed - i);
+            i = changed;
+            if (i == count)
+                break;
+            var end = i + 1 < count ? EndOfPage(page, level, i, changes, next, to) : to;
             var first = below.Count;
             ApplyTo(ref root, Child(page, i), level - 1, changes, next, end, below);
             for (var made = first; made < below.Count; made++)
@@ -97,12 +104,10 @@ internal sealed unsafe partial class WindowTree
         MakeInner(below, output);
     }
 
-    // The changes from `next` on that belong to page i below: those before the first value of page i + 1.
+    // Of the changes from `next` on, the first of which belongs to page i below, where those end that do: at the first value of page i + 1.
     private int EndOfPage(byte* page, int level, int i, WindowChanges changes, int next, int to)
     {
         var bound = FirstValue(Child(page, i + 1), level - 1, out var boundLength);
-        if (!IsBefore(changes, next, bound, boundLength))
-            return next;
 
         // Most pages have few changes or all.
         int low = next + 1, step = 1;
@@ -319,10 +324,8 @@ internal sealed unsafe partial class WindowTree
                 return;
             var refs = _lists[level - 1]; // free: the page below was made of it
             refs.Clear();
-            for (var i = 0; i < CountOf(left); i++)
-                refs.Add(RefAt(left, i));
-            for (var i = 0; i < CountOf(right); i++)
-                refs.Add(RefAt(right, i));
+            refs.Add(RefAt(left, 0), CountOf(left));
+            refs.Add(RefAt(right, 0), CountOf(right));
             SetContinues(refs, CountOf(left), level - 1);
             list.Truncate(index - 1);
             MakeInner(refs, 0, refs.Count, list);
@@ -384,7 +387,15 @@ internal sealed unsafe partial class WindowTree
             return _refs + used;
         }
 
-        public void Add(byte* reference) => Unsafe.CopyBlockUnaligned(Add(), reference, (uint)stride);
+        public void Add(byte* references, int count)
+        {
+            var used = (long)Count * stride;
+            var more = (long)count * stride;
+            if (used + more > _capacity)
+                _refs = SlabPool.Resize(_refs, ref _capacity, used, Math.Max(used + more, 2 * _capacity));
+            Unsafe.CopyBlockUnaligned(_refs + used, references, (uint)more);
+            Count += count;
+        }
 
         public void Measure(StateMeter meter) => meter.Slab(0, _capacity);
 
