@@ -21,30 +21,75 @@ public sealed partial class HirLowering
             .Concat(expr.PartitionBy.Select(e => Scalar(e, place)).AsEnumerable()).ToValueArray();
         var order = expr.OrderBy.Select(e => Scalar(e, place));
         var args = expr.Args.Select(e => Scalar(e, place));
-        if (input.Expr is MirRelationExpr.Project { Input: MirRelationExpr.Window window } project)
-        {
-            // Nothing reads what the window below appended: in terms of its input, this may be one more call of it.
-            var arity = window.Input.Arity();
-            if (partition.Concat(order).Concat(args).All(e => ReadsOnly(e, c => project.Outputs[c] < arity)))
-            {
-                MirScalarExpr Below(MirScalarExpr e) => Permuted(e, project.Outputs);
-                var below = new MappedColumns(window.Input, arity);
-                var (keys, orders) = (below.Of(partition.Select(Below)), Ordered(below.Of(order.Select(Below)), expr.Orders));
-                if (keys == window.PartitionKey && orders == window.OrderKey)
-                {
-                    var call = make(below.Of(args.Select(Below)));
-                    var outputs = project.Outputs.Select(o => o < arity ? o : o + below.Added).Add(arity + below.Added + window.Calls.Count);
-                    return new Rel(
-                        new MirRelationExpr.Project(window with { Input = below.Expr, Calls = window.Calls.Add(call) }, outputs), [.. input.Columns, expr.Output]);
-                }
-            }
-        }
+        if (WindowUnder(input.Expr) is var (window, outputs) && AddCall(window, outputs, partition, order, args, expr.Orders, make) is { } added)
+            return new Rel(added, [.. input.Columns, expr.Output]);
 
         var columns = new MappedColumns(input.Expr, input.Arity);
         var node = new MirRelationExpr.Window(
             input.Expr, columns.Of(partition), Ordered(columns.Of(order), expr.Orders), [make(columns.Of(args))]) with { Input = columns.Expr };
         return new Rel(
             new MirRelationExpr.Project(node, [.. ValueArray.Range(input.Arity), input.Arity + columns.Added]), [.. input.Columns, expr.Output]);
+    }
+
+    /// <summary>
+    /// A window under what only maps and projects, and the columns of <paramref name="expr"/> in terms of the window's. Null if there is none, or if a computed column is read by another.
+    /// </summary>
+    private static (MirRelationExpr.Window Window, List<MirScalarExpr> Outputs)? WindowUnder(MirRelationExpr expr)
+    {
+        switch (expr)
+        {
+            case MirRelationExpr.Window x:
+                return (x, [.. Enumerable.Range(0, x.Arity()).Select(MirScalarExpr (i) => new MirScalarExpr.Column(i))]);
+            case MirRelationExpr.Project x when WindowUnder(x.Input) is var (window, outputs):
+                return (window, [.. x.Outputs.Select(i => outputs[i]).AsEnumerable()]);
+            case MirRelationExpr.Map x when WindowUnder(x.Input) is var (window, outputs):
+                foreach (var scalar in x.Scalars)
+                {
+                    if (!ReadsOnly(scalar, c => outputs[c] is MirScalarExpr.Column))
+                        return null;
+                    outputs.Add(InTermsOf(scalar, outputs));
+                }
+
+                return (window, outputs);
+            default:
+                return null;
+        }
+    }
+
+    /// <summary>The same columns and one more, by one more call of the window; null if it is not over this window, or reads what it appended.</summary>
+    private static MirRelationExpr? AddCall(
+        MirRelationExpr.Window window,
+        List<MirScalarExpr> outputs,
+        ValueArray<MirScalarExpr> partition,
+        ValueArray<MirScalarExpr> order,
+        ValueArray<MirScalarExpr> args,
+        ValueArray<ColumnOrder> orders,
+        Func<ValueArray<int>, WindowCall> make)
+    {
+        var arity = window.Input.Arity();
+        (partition, order, args) = (partition.Select(Below), order.Select(Below), args.Select(Below));
+        if (!partition.Concat(order).Concat(args).All(e => ReadsOnly(e, c => c < arity)))
+            return null;
+        var below = new MappedColumns(window.Input, arity);
+        if (below.Of(partition) != window.PartitionKey || Ordered(below.Of(order), orders) != window.OrderKey)
+            return null;
+        var call = make(below.Of(args));
+        var appended = arity + below.Added;
+        List<MirScalarExpr> computed = [];
+        List<int> columns = [];
+        foreach (var output in outputs)
+        {
+            var moved = InTermsOf(output, c => new MirScalarExpr.Column(c < arity ? c : c + below.Added));
+            if (moved is not MirScalarExpr.Column)
+                computed.Add(moved);
+            columns.Add(moved is MirScalarExpr.Column column ? column.Index : appended + window.Calls.Count + computed.Count);
+        }
+
+        columns.Add(appended + window.Calls.Count);
+        MirRelationExpr result = window with { Input = below.Expr, Calls = window.Calls.Add(call) };
+        return new MirRelationExpr.Project(computed.Count == 0 ? result : new MirRelationExpr.Map(result, computed.ToValueArray()), columns.ToValueArray());
+
+        MirScalarExpr Below(MirScalarExpr e) => InTermsOf(e, outputs);
     }
 
     /// <summary>Makes the call, given the columns of its arguments.</summary>
@@ -92,8 +137,10 @@ public sealed partial class HirLowering
     private static bool ReadsOnly(MirScalarExpr expr, Func<int, bool> columns) =>
         expr is MirScalarExpr.Column x ? columns(x.Index) : expr.Children.All(c => ReadsOnly(c, columns));
 
-    private static MirScalarExpr Permuted(MirScalarExpr expr, ValueArray<int> columns) =>
-        expr is MirScalarExpr.Column x ? new MirScalarExpr.Column(columns[x.Index]) : expr.MapChildren(c => Permuted(c, columns));
+    private static MirScalarExpr InTermsOf(MirScalarExpr expr, List<MirScalarExpr> columns) => InTermsOf(expr, c => columns[c]);
+
+    private static MirScalarExpr InTermsOf(MirScalarExpr expr, Func<int, MirScalarExpr> columns) =>
+        expr is MirScalarExpr.Column x ? columns(x.Index) : expr.MapChildren(c => InTermsOf(c, columns));
 
     /// <summary>A relation of some columns, to which those of expressions over it are appended as needed.</summary>
     private sealed class MappedColumns(MirRelationExpr relation, int arity)
