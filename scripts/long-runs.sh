@@ -11,5 +11,5 @@ install_packages /usr/lib/x86_64-linux-gnu/libsqlite3.so.0=libsqlite3-0 /usr/lib
 ./run.sh --build-only
 dotnet build tests/System.Tests -c Release --nologo -v quiet
 # The programs as users run them.
-MZ_PROGRAMS=artifacts/app dotnet tests/System.Tests/bin/Release/net10.0/Materialize.System.Tests.dll -noColor -showLiveOutput -explicit only \
-    -method "Materialize.SystemTests.Durability.KillTests.*${1:-}*"
+MZ_PROGRAMS="$PWD/artifacts/app" dotnet tests/System.Tests/bin/Release/net10.0/Materialize.System.Tests.dll -noColor -showLiveOutput -explicit only \
+    -class Materialize.SystemTests.Durability.KillTests ${1:+-method "*$1*"}

@@ -7,12 +7,30 @@ using Materialize.Micro.Kernels;
 // Engine workloads (see README.md): `Micro count 10000000 1000000 1000 200`; `Micro all` runs every size, `Micro main` (or nothing) those at B = 1000, `Micro small` little ones.
 // `budget=64` gives the state of one workload 64 MB of memory and scratch files for the rest, and compares with the same in memory.
 // `passes=3` repeats each in its process (default 1); `table=FILE` writes the medians as a table into that file, between its marks.
+// `churn [minutes=30]` creates and drops dataflows for so long and fails when memory grows; `hydration-peek [rows=10000000] [idle=4]` measures lookups while that many rows hydrate, and for so many seconds before and after.
 // `kernels` runs what BenchmarkDotNet measures, `kernels small` each once; also with `table=FILE`, and else with arguments of BenchmarkDotNet's (`kernels --filter *Exchange*`).
 if (args is ["kernels", .. var rest])
 {
     var file = rest.FirstOrDefault(a => a.StartsWith("table=", StringComparison.Ordinal))?["table=".Length..];
     KernelBenchmarks.Run([.. rest.Where(a => a != "small" && !a.StartsWith("table=", StringComparison.Ordinal))], small: rest.Contains("small"), file);
     return 0;
+}
+
+if (args is ["churn", .. var churnWords])
+{
+    string? growth;
+    using (var churn = new Churn())
+        growth = churn.Run(TimeSpan.FromMinutes(Number(churnWords, "minutes", 30)), Console.Out);
+    var left = SlabPool.BytesInUse;
+    Console.WriteLine($"{growth ?? "memory is flat"}; {left} bytes of slabs are left in the end");
+    return growth is null && left == 0 ? 0 : 1;
+}
+
+if (args is ["hydration-peek", .. var peekWords])
+{
+    Console.WriteLine($"cal={Calibration.Run():F1}ms");
+    using var peeks = new HydrationPeek((long)Number(peekWords, "rows", 10_000_000), TimeSpan.FromSeconds(Number(peekWords, "idle", 4)));
+    return peeks.Run() ? 0 : 1;
 }
 
 var passes = 1;
@@ -62,6 +80,9 @@ if (reportTo is not null)
 if (table is not null)
     BenchmarkTable.Write(table, lines);
 return failed ? 1 : 0;
+
+static double Number(string[] words, string name, double otherwise) =>
+    words.FirstOrDefault(w => w.StartsWith(name + "=", StringComparison.Ordinal)) is { } word ? double.Parse(word[(name.Length + 1)..]) : otherwise;
 
 int CompareWithBudget(string run)
 {

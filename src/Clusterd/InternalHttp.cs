@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 
 namespace Materialize.Clusterd;
@@ -18,10 +19,11 @@ internal static class InternalHttp
     /// <exception cref="IOException">The address is taken.</exception>
     public static async Task<WebApplication> StartAsync(TransportAddress address, ClusterdHost host, TimeProvider time, Action<ILoggingBuilder> logging)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        // Empty: a fuller builder watches every file below the current directory for configuration.
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.Services.AddRoutingCore();
         logging(builder.Logging);
-        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, address));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, address));
         var app = builder.Build();
         var started = time.GetTimestamp();
         app.MapGet("/api/livez", () => Results.Text("ready\n"));

@@ -27,7 +27,9 @@ public sealed partial class ComputeState
             return;
         var session = LeadsReplica ? new ResponseSession(connection.TrySend) : EnterSession(hello.Nonce);
         using var closed = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var commands = Channel.CreateUnbounded<ComputeCommand>(new() { SingleReader = true });
+
+        // What receives a command also carries it out, when nothing is waited for.
+        var commands = Channel.CreateUnbounded<ComputeCommand>(new() { SingleReader = true, AllowSynchronousContinuations = true });
         var receiving = ReceiveAsync(connection, commands.Writer, closed);
         var sending = SendAsync(session, connection, cancel);
         try

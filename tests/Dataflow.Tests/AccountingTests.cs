@@ -17,7 +17,7 @@ public sealed unsafe class AccountingTests
             var random = new Random(seed);
             var rows = random.Next(3) == 0 ? PairRows.Text : PairRows.Fixed;
             var workers = random.Next(3) == 0 ? 2 : 1;
-            var plan = new RandomDataflowTests.Plan(random, rows);
+            var plan = new RandomPlan(random, rows);
             var before = SlabPool.BytesInUse;
             using var rig = new Rig(workers);
             var handles = new InputHandle<Time>[workers];

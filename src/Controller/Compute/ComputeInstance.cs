@@ -119,7 +119,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         }
 
         foreach (var peek in peeks)
-            peek.Done.TrySetResult(new PeekAnswer.Dropped());
+            peek.End();
         DropExports(exports);
     }
 
@@ -160,8 +160,8 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
 
         try
         {
-            await using var cancelled = cancel.UnsafeRegister(static (waiting, token) => ((PendingPeek)waiting!).Done.TrySetCanceled(token), peek);
-            return await peek.Done.Task;
+            await using var cancelled = cancel.UnsafeRegister(static (waiting, token) => ((PendingPeek)waiting!).Cancel(token), peek);
+            return await peek.Done;
         }
         finally
         {
@@ -209,7 +209,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         }
 
         foreach (var peek in peeks)
-            peek.Done.TrySetResult(new PeekAnswer.Dropped());
+            peek.End();
         foreach (var replica in replicas)
             await replica.DisposeAsync();
     }
@@ -252,7 +252,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         replica.StatusChanged(ReplicaStatus.Offline);
     }
 
-    private void Received(Replica replica, int process, ComputeResponse response)
+    private IThreadPoolWorkItem? Received(Replica replica, int process, ComputeResponse response)
     {
         switch (response)
         {
@@ -260,8 +260,7 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
                 ReceiveFrontiers(frontiers);
                 break;
             case ComputeResponse.PeekResponse peek:
-                ReceivePeek(replica, process, peek);
-                break;
+                return ReceivePeek(replica, process, peek);
             case ComputeResponse.SubscribeResponse subscribe:
                 ReceiveSubscribe(subscribe);
                 break;
@@ -269,6 +268,8 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
                 // Only answers our own drop, after which nobody listens.
                 break;
         }
+
+        return null;
     }
 
     private void ReceiveFrontiers(ComputeResponse.Frontiers frontiers)
@@ -286,27 +287,22 @@ internal sealed class ComputeInstance(InstanceId id, CollectionRegistry registry
         Downgrade(dataflow);
     }
 
-    private void ReceivePeek(Replica replica, int process, ComputeResponse.PeekResponse response)
+    private PendingPeek? ReceivePeek(Replica replica, int process, ComputeResponse.PeekResponse response)
     {
-        PendingPeek? peek;
-        PeekAnswer? answer;
         lock (_gate)
         {
             // Answers to cancelled peeks, and of slower replicas, are expected.
-            if (!_peeks.TryGetValue(response.Uuid, out peek))
-                return;
-            answer = peek.Add(replica.Name, process, replica.Processes, response.Result);
-            if (answer is null)
-                return;
+            if (!_peeks.TryGetValue(response.Uuid, out var peek) || !peek.Add(replica.Name, process, replica.Processes, response.Result))
+                return null;
             _peeks.Remove(response.Uuid);
             foreach (var other in _replicas.Values)
             {
                 if (other != replica)
                     other.SendToConnected(new ComputeCommand.CancelPeek(response.Uuid));
             }
-        }
 
-        peek.Done.TrySetResult(answer);
+            return peek;
+        }
     }
 
     private void ReceiveSubscribe(ComputeResponse.SubscribeResponse response)

@@ -6,12 +6,15 @@ namespace Materialize.Controller;
 /// Keeps the processes of one replica connected: connects to all with back-off, hands the new links to their owner (which sends the
 /// history), passes on responses, and starts over with all of them when one breaks: processes of a replica live and die together.
 /// </summary>
-/// <param name="received">Called with the number of the process; those of different processes at the same time.</param>
+/// <param name="received">
+/// Called with the number of the process; those of different processes at the same time. What it returns is what follows from the response and may take
+/// long; it is run while responses are read on, in no order.
+/// </param>
 internal sealed partial class LinkLoop<TCommand, TResponse>(
     string name,
     IReadOnlyList<IControlConnector<TCommand, TResponse>> processes,
     Action<IReadOnlyList<IControlLink<TCommand, TResponse>>> connected,
-    Action<int, TResponse> received,
+    Func<int, TResponse, IThreadPoolWorkItem?> received,
     Action disconnected,
     TimeProvider time,
     ILogger logger)
@@ -79,10 +82,43 @@ internal sealed partial class LinkLoop<TCommand, TResponse>(
         await first;
     }
 
-    private async Task ReceiveAsync(IControlLink<TCommand, TResponse> link, int process, CancellationToken cancel)
+    private Task ReceiveAsync(IControlLink<TCommand, TResponse> link, int process, CancellationToken cancel)
     {
-        while (true)
-            received(process, await link.ReceiveAsync(cancel));
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _ = ReadAsync(link, process, link.ReceiveAsync(cancel), ended, cancel);
+        return ended.Task;
+    }
+
+    /// <summary>
+    /// Reads on from <paramref name="next"/>. What follows from the last response that is here is run on this thread, which has it in its caches, while another one
+    /// reads what comes next: waking a thread costs more than answering a small query.
+    /// </summary>
+    private async Task ReadAsync(
+        IControlLink<TCommand, TResponse> link, int process, ValueTask<TResponse> next, TaskCompletionSource ended, CancellationToken cancel)
+    {
+        try
+        {
+            while (true)
+            {
+                var following = received(process, await next);
+                next = link.ReceiveAsync(cancel);
+                if (following is null)
+                    continue;
+                if (next.IsCompleted)
+                {
+                    ThreadPool.UnsafeQueueUserWorkItem(following, preferLocal: false);
+                    continue;
+                }
+
+                _ = ReadAsync(link, process, next, ended, cancel);
+                following.Execute();
+                return;
+            }
+        }
+        catch (Exception e)
+        {
+            ended.TrySetException(e);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "connected to {Name}")]

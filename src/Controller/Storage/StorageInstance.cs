@@ -24,7 +24,17 @@ internal sealed class StorageInstance(InstanceId id, TimeProvider time, ILogger 
         lock (_gate)
             _replicas.Add(replica);
         var loop = new LinkLoop<StorageCommand, StorageResponse>(
-            $"storage {id}.{name}", [processes[0]], links => Connected(replica, links[0]), (_, response) => Received(response), () => Disconnected(replica), time, logger);
+            $"storage {id}.{name}",
+            [processes[0]],
+            links => Connected(replica, links[0]),
+            (_, response) =>
+            {
+                Received(response);
+                return null;
+            },
+            () => Disconnected(replica),
+            time,
+            logger);
         replica.Loop = loop.RunAsync(replica.Stop.Token);
     }
 

@@ -5,8 +5,9 @@ using Materialize.Dataflow.Traces;
 namespace Materialize.Dataflow.Operators;
 
 /// <summary>
-/// Seals keyed updates into sorted batches as the frontier passes their times, and keeps the trace. Shape: keyed batches → <see cref="ArrangedDelta{TTime}"/>, consolidated. Time: a delta holds exactly
-/// the updates of the times that became complete. Work: a sort when their time is complete, of runs of 32 K rows that are then merged, or of many rows by parts (<see cref="BulkSort{TTime}"/>), a part of it in each run; and the trace's fueled merging.
+/// Seals keyed updates into deltas as the frontier passes their times, and keeps the trace. Shape: keyed batches → <see cref="ArrangedDelta{TTime}"/>. Time: a delta holds exactly
+/// the updates of the times that became complete. Work: few rows are handed on as they came; else a sort when their time is complete, of runs of 32 K rows that are then merged, or of many rows by parts
+/// (<see cref="BulkSort{TTime}"/>), a part of it in each run; and the trace's fueled merging.
 /// State: updates not complete, and the trace while somebody holds it.
 /// </summary>
 internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
@@ -71,7 +72,12 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         // What is being sealed is finished before anything later is, a part of it in each run.
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
         if (!_isSealing && frontier.CompareTo(_sealed) > 0)
-            Seal(frontier);
+        {
+            TakeReached(frontier);
+            if (!DeliverUnsorted(frontier))
+                Seal(frontier);
+        }
+
         if (_sorting is not null)
             Sort(RowsPerRun);
         else if (_merging is not null)
@@ -178,10 +184,9 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _unsortedRows = 0;
     }
 
-    // Everything that may be complete is sorted, or begins to be.
-    private void Seal(Frontier<TTime> frontier)
+    // Of the batches that lie ahead, those that the frontier has reached in part are now of interest.
+    private void TakeReached(Frontier<TTime> frontier)
     {
-        // Of the batches that lie ahead, those that the frontier has reached in part are now of interest.
         var kept = 0;
         for (var i = 0; i < _later.Count; i++)
         {
@@ -193,6 +198,43 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         }
 
         _later.RemoveRange(kept, _later.Count - kept);
+    }
+
+    // The usual case of small changes: all there is became complete. Nothing is sorted that nobody wants in order.
+    private bool DeliverUnsorted(Frontier<TTime> frontier)
+    {
+        if (_runs.Count > 0 || _bulk is not null || _sorting is not null || _unsorted.Count == 0)
+            return false;
+        var bytes = 0L;
+        foreach (var batch in _unsorted)
+        {
+            bytes += batch.Keys.Bytes + batch.Rows.Bytes;
+            if (!IsComplete(batch, frontier))
+                return false;
+        }
+
+        if (!Recent<TTime>.Fits(_unsortedRows, bytes))
+            return false;
+        Deliver(new ArrangedDelta<TTime>(_unsorted.ToArray(), _trace.TakeSnapshot()), frontier);
+        _unsorted.Clear();
+        _unsortedRows = 0;
+        return true;
+    }
+
+    private static unsafe bool IsComplete(UpdateBatch<TTime> batch, Frontier<TTime> frontier)
+    {
+        for (var i = 0; batch.Times != null && i < batch.Count; i++)
+        {
+            if (!frontier.HasPassed(batch.Times[i]))
+                return false;
+        }
+
+        return frontier.HasPassed(batch.MinTime);
+    }
+
+    // Everything that may be complete is sorted, or begins to be.
+    private void Seal(Frontier<TTime> frontier)
+    {
         _isSealing = true;
         _sealingTo = frontier;
         SortUnsorted();
@@ -218,7 +260,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
             return;
         }
 
-        Deliver(complete.Count == 0 ? null : complete[0], _sealingTo);
+        DeliverSorted(complete.Count == 0 ? null : complete[0]);
     }
 
     private void Merge()
@@ -229,25 +271,21 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         var merged = _merging.Finish();
         _merging.Dispose();
         _merging = null;
-        Deliver(merged, _sealingTo);
+        DeliverSorted(merged);
     }
 
-    private void Deliver(Batch<TTime>? delta, Frontier<TTime> frontier)
+    private void DeliverSorted(Batch<TTime>? batch)
     {
-        if (delta is null)
-        {
-            _trace.Insert(null, frontier);
-        }
-        else
-        {
-            var message = new ArrangedDelta<TTime>([delta], _trace.TakeSnapshot(), delta.MinTime.ToStamp(), takeReferences: true);
-            _trace.Insert(delta, frontier);
-            _output.Send(message);
-            delta.Release();
-        }
-
-        _sealed = frontier;
+        Deliver(batch is null ? null : new ArrangedDelta<TTime>([batch], _trace.TakeSnapshot(), batch.MinTime.ToStamp()), _sealingTo);
         _isSealing = false;
+    }
+
+    private void Deliver(ArrangedDelta<TTime>? delta, Frontier<TTime> frontier)
+    {
+        _trace.Insert(delta, frontier);
+        if (delta is not null)
+            _output.Send(delta);
+        _sealed = frontier;
     }
 
     // The updates of runs before the frontier. Runs with later times keep those.

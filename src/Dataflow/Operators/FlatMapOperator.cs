@@ -135,7 +135,9 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
     private readonly BatchBuilder<TTime> _errorRows;
     private readonly KernelCall _call;
     private readonly TTime _floor;
-    private readonly Queue<(Batch<TTime> Batch, Stamp MinStamp)> _waiting = new();
+    private readonly bool _keysStored;
+    private readonly Queue<ArrangedDelta<TTime>> _waiting = new();
+    private int _part; // batch of the first that waits
     private int _row;
 
     private AsStreamOperator(Arranged<TTime> source, string name, RowKernel kernel, RowShape shape)
@@ -148,6 +150,7 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
         _call = new KernelCall(Graph.Worker.Scratch, kernel, 2, [_rows.Rows], _errorRows.Rows);
         _floor = source.Floor;
+        _keysStored = !Core.Hashing.RowHash.IsBijective(source.KeyShape);
     }
 
     public override bool FollowsFrontier => false;
@@ -162,28 +165,17 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
     public override void Run()
     {
         while (_input.TryTake(out var delta))
-        {
-            foreach (var batch in delta.Batches)
-            {
-                batch.AddReference();
-                _waiting.Enqueue((batch, delta.MinStamp));
-            }
-
-            delta.Release();
-        }
-
+            _waiting.Enqueue(delta);
         var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
         while (produced < RowsPerRun && _waiting.TryPeek(out var waiting))
         {
-            var count = Math.Min(KernelIo.Capacity, waiting.Batch.Count - _row);
-            Process(waiting.Batch, _row, count);
+            var count = Process(waiting);
             produced += count;
-            _row += count;
-            if (_row < waiting.Batch.Count)
+            if (count > 0)
                 continue;
-            _row = 0;
+            _part = 0;
             _waiting.Dequeue();
-            waiting.Batch.Release();
+            waiting.Release();
         }
 
         Flush();
@@ -194,46 +186,82 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
 
     protected override void MeasureState(StateMeter meter)
     {
-        foreach (var (batch, _) in _waiting)
-            batch.Measure(meter);
+        foreach (var delta in _waiting)
+            delta.Measure(meter);
         _rows.Measure(meter);
         _errorRows.Measure(meter);
     }
 
     public override void Dispose()
     {
-        foreach (var (batch, _) in _waiting)
-            batch.Release();
+        foreach (var delta in _waiting)
+            delta.Release();
         _waiting.Clear();
         _rows.Dispose();
         _errorRows.Dispose();
     }
 
-    private void Process(Batch<TTime> batch, int from, int count)
+    /// <summary>Works off the next rows of a delta, in whatever order they lie; returns how many, 0 when there are no more.</summary>
+    private int Process(ArrangedDelta<TTime> delta)
     {
-        var io = _call.Io;
-        if (batch.KeysStored)
+        if (delta.Unsorted is { } unsorted)
         {
-            batch.Keys.CopyAddresses(from, count, io.Parts[0]);
+            while (_part < unsorted.Length)
+            {
+                var batch = unsorted[_part];
+                if (Process(RowSource<TTime>.Of(batch), batch.Keys, batch.Rows) is > 0 and var count)
+                    return count;
+            }
+        }
+        else
+        {
+            while (_part < delta.Batches.Length)
+            {
+                var batch = delta.Batches[_part];
+                if (Process(RowSource<TTime>.Of(batch), batch.Keys, batch.Values) is > 0 and var count)
+                    return count;
+            }
+        }
+
+        return 0;
+    }
+
+    private int Process(in RowSource<TTime> rows, in RowColumn keys, in RowColumn values)
+    {
+        var from = _row;
+        var count = Math.Min(KernelIo.Capacity, rows.Count - from);
+        _row += count;
+        if (count == 0)
+        {
+            _part++;
+            _row = 0;
+            return 0;
+        }
+
+        var io = _call.Io;
+        if (_keysStored)
+        {
+            keys.CopyAddresses(from, count, io.Parts[0]);
         }
         else
         {
             var scratch = (ulong*)Graph.Worker.Scratch.Slot(WorkerScratch.KeySlot);
             for (var i = 0; i < count; i++)
             {
-                scratch[i] = Core.Hashing.RowHash.Unmix(batch.Hashes[from + i]);
+                scratch[i] = Core.Hashing.RowHash.Unmix(rows.Hashes[from + i]);
                 io.Parts[0][i] = (nint)(scratch + i);
             }
         }
 
-        batch.Values.CopyAddresses(from, count, io.Parts[1]);
+        values.CopyAddresses(from, count, io.Parts[1]);
         _call.Invoke(count);
         for (var j = 0; j < io.Emitted; j++)
-            _rows.Add(TTime.Join(batch.TimeAt(from + io.Selected[j]), _floor), batch.DiffAt(from + io.Selected[j]));
+            _rows.Add(TTime.Join(rows.TimeAt(from + io.Selected[j]), _floor), rows.DiffAt(from + io.Selected[j]));
         for (var j = 0; j < io.ErrorsEmitted; j++)
-            _errorRows.Add(TTime.Join(batch.TimeAt(from + io.ErrorSelected[j]), _floor), batch.DiffAt(from + io.ErrorSelected[j]));
+            _errorRows.Add(TTime.Join(rows.TimeAt(from + io.ErrorSelected[j]), _floor), rows.DiffAt(from + io.ErrorSelected[j]));
         if (_rows.Count >= 8192 || _errorRows.Count >= 8192)
             Flush();
+        return count;
     }
 
     private void Flush()

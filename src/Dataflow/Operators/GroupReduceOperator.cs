@@ -24,14 +24,15 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
     private readonly Queue<Work> _work = new();
     private TraceHold<TTime>? _hold;
 
-    protected GroupChangeOperator(Arranged<TTime> source, string name)
+    /// <param name="probes">Whether every change makes it read the group.</param>
+    protected GroupChangeOperator(Arranged<TTime> source, string name, bool probes = true)
         : base(source.Scope.Graph, name)
     {
         if (!TTime.IsTotal)
             throw new NotSupportedException("group reductions of this kind need totally ordered times");
         _input = this.NewInput(source);
         _trace = source.SharedTrace;
-        _hold = _trace.NewHold();
+        _hold = _trace.NewHold(probes);
         Floor = source.Floor;
     }
 
@@ -107,6 +108,8 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
     private void Queue(ArrangedDelta<TTime> delta)
     {
         Batch<TTime>? single;
+        if (delta.Batches.Length == 0)
+            return;
         if (delta.Batches.Length == 1)
         {
             single = delta.Batches[0];

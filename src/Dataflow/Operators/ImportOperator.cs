@@ -30,7 +30,7 @@ internal sealed class ImportOperator<TTime> : Operator, IDeltaListener<TTime> wh
 
         // Consumers are not connected yet: they get it at the first run, or before the first delta.
         var snapshot = trace.TakeSnapshot();
-        _initial = new ArrangedDelta<TTime>(snapshot.ToBatches(), Snapshot<TTime>.Empty(trace), asOf.ToStamp(), takeReferences: false);
+        _initial = new ArrangedDelta<TTime>(snapshot.ToBatches(), Snapshot<TTime>.Empty(trace), asOf.ToStamp());
         snapshot.Release();
         trace.AddListener(this);
     }
@@ -58,7 +58,7 @@ internal sealed class ImportOperator<TTime> : Operator, IDeltaListener<TTime> wh
             foreach (var batch in delta.Batches)
                 batch.AddReference();
             delta.Before.AddReference();
-            var moved = new ArrangedDelta<TTime>(delta.Batches, delta.Before, _asOf.ToStamp(), takeReferences: false);
+            var moved = new ArrangedDelta<TTime>(delta.Batches, delta.Before, _asOf.ToStamp());
             delta.Release();
             delta = moved;
         }

@@ -10,6 +10,7 @@ public sealed class DataflowGraph
 {
     private ulong[] _active = [];
     private int _activeCount;
+    private int _passFrom; // where a pass that was interrupted goes on
     private bool _started;
     private readonly List<Action> _onDrop = [];
 
@@ -174,16 +175,20 @@ public sealed class DataflowGraph
 
     /// <summary>
     /// Runs each active operator once, in topological order, so that a batch goes as far down as it can; then publishes progress. Operators activated
-    /// upstream of the running one wait for the next pass.
+    /// upstream of the running one wait for the next pass. When the worker's step has taken long enough, the pass is interrupted, and the next call goes on with it.
     /// </summary>
     internal void RunPass()
     {
+        var from = _passFrom;
+        _passFrom = 0;
+
         // One look at the clock for each run: the end of one is the beginning of the next.
         var account = Worker.Accounting;
         var clock = account ? Stopwatch.GetTimestamp() : 0;
-        for (var word = 0; word < _active.Length; word++)
+        for (var word = from >> 6; word < _active.Length; word++)
         {
-            var done = 0UL; // an operator that reactivates itself waits for the next pass
+            // An operator that reactivates itself waits for the next pass.
+            var done = word == from >> 6 ? (1UL << (from & 63)) - 1 : 0UL;
             while (true)
             {
                 var ready = _active[word] & ~done;
@@ -194,11 +199,20 @@ public sealed class DataflowGraph
                 _active[word] &= ~(1UL << bit);
                 _activeCount--;
                 var op = Operators[(word * 64) + bit];
+                var moved = op.RowsIn + op.RowsOut;
                 op.RunOnce();
                 if (account)
                     op.NoteElapsed(ref clock);
                 if (IsDropped)
                     return;
+                if (Worker.IsStepOver(op.RowsIn + op.RowsOut - moved, (_active[word] >> bit & 1) != 0))
+                {
+                    // Between two runs, what was done so far can be told, as well as at the end.
+                    _passFrom = _activeCount == 0 ? 0 : (op.Index + 1) % Operators.Count;
+                    Tracker.Flush(Worker);
+                    Tracker.Propagate();
+                    return;
+                }
             }
         }
 

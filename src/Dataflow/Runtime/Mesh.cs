@@ -17,7 +17,13 @@ namespace Materialize.Dataflow.Runtime;
 /// <param name="Process">This process's number, from 0.</param>
 /// <param name="Processes">How many there are; must agree.</param>
 /// <param name="WorkersPerProcess">Must agree.</param>
-public sealed record MeshOptions(string Replica, ulong Epoch, int Process, int Processes, int WorkersPerProcess);
+public sealed record MeshOptions(string Replica, ulong Epoch, int Process, int Processes, int WorkersPerProcess)
+{
+    /// <summary>What keep-alives, time limits and new attempts go by.</summary>
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    internal WorkerSettings Workers { get; init; } = WorkerSettings.Default;
+}
 
 /// <summary>A peer process of the mesh is gone; the epoch is over.</summary>
 public sealed class PeerLostException(int process, Exception? cause)
@@ -46,7 +52,7 @@ public sealed class Mesh : IAsyncDisposable
         _options = options;
         _connections = new Connection?[options.Processes];
         var peers = options.WorkersPerProcess * options.Processes;
-        Group = new WorkerGroup(options.WorkersPerProcess, options.Process * options.WorkersPerProcess, peers, new Links(this), startThreads: false);
+        Group = new WorkerGroup(options.WorkersPerProcess, options.Process * options.WorkersPerProcess, peers, new Links(this), options.Workers, startThreads: false);
     }
 
     public WorkerGroup Group { get; }
@@ -95,7 +101,7 @@ public sealed class Mesh : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         foreach (var connection in _connections)
         {
             if (connection is not null)
@@ -130,7 +136,7 @@ public sealed class Mesh : IAsyncDisposable
                 // Peers start in any order: it may not listen yet, or be about to end. The caller's token bounds the patience.
             }
 
-            await Task.Delay(20, cancel);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), _options.Clock, cancel);
         }
     }
 
@@ -169,7 +175,7 @@ public sealed class Mesh : IAsyncDisposable
         }
         finally
         {
-            await stop.CancelAsync();
+            stop.Cancel();
             await accepting;
             await Task.WhenAll(greetings);
             while (greeted.Reader.TryRead(out var late))
@@ -220,8 +226,8 @@ public sealed class Mesh : IAsyncDisposable
     /// <summary>Both say who they are. The link is disposed of when that fails.</summary>
     private async Task<MeshHello> GreetAsync(IMeshLink link, CancellationToken cancel)
     {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        patience.CancelAfter(HandshakeTimeout);
+        using var silence = new CancellationTokenSource(HandshakeTimeout, _options.Clock);
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel, silence.Token);
         try
         {
             await Hello.WriteAsync(link.Output, patience.Token);
@@ -247,6 +253,7 @@ public sealed class Mesh : IAsyncDisposable
     {
         private readonly Channel<byte[]> _outbox = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
         private Task _tasks = Task.CompletedTask;
+        private ITimer? _keepAlive;
 
         public int Process => process;
 
@@ -257,11 +264,13 @@ public sealed class Mesh : IAsyncDisposable
         {
             var cancel = mesh._stop.Token;
             _tasks = Task.WhenAll(GuardAsync(WriteAsync(cancel)), GuardAsync(ReadAsync(cancel)));
+            _keepAlive = mesh._options.Clock.CreateTimer(static c => ((Connection)c!).Send(MeshFrames.KeepAlive), this, KeepAliveInterval, KeepAliveInterval);
         }
 
         /// <summary>Once the mesh stops, or before <see cref="Start"/>.</summary>
         public async Task CloseAsync()
         {
+            _keepAlive?.Dispose();
             _outbox.Writer.TryComplete();
             await _tasks;
             await link.DisposeAsync();
@@ -288,20 +297,8 @@ public sealed class Mesh : IAsyncDisposable
         {
             var writer = link.Output;
             var reader = _outbox.Reader;
-            var more = reader.WaitToReadAsync(cancel).AsTask();
-            while (true)
+            while (await reader.WaitToReadAsync(cancel))
             {
-                try
-                {
-                    if (!await more.WaitAsync(KeepAliveInterval, cancel))
-                        return;
-                    more = reader.WaitToReadAsync(cancel).AsTask();
-                }
-                catch (TimeoutException)
-                {
-                    writer.Write(MeshFrames.KeepAlive);
-                }
-
                 while (reader.TryRead(out var frame))
                 {
                     if (frame.Length > 64 * 1024)
@@ -324,11 +321,12 @@ public sealed class Mesh : IAsyncDisposable
         private async Task ReadAsync(CancellationToken cancel)
         {
             var reader = link.Input;
-            using var silence = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            using var silence = new CancellationTokenSource(SilenceMax, mesh._options.Clock);
+            using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel, silence.Token);
             while (true)
             {
                 silence.CancelAfter(SilenceMax);
-                var read = await reader.ReadAsync(silence.Token);
+                var read = await reader.ReadAsync(end.Token);
                 var buffer = read.Buffer;
                 while (TryTakeFrame(ref buffer, out var frame))
                     Handle(frame);
@@ -392,7 +390,7 @@ public sealed class Mesh : IAsyncDisposable
 
         public void BroadcastProgress(int from, int dataflow, (int Place, Stamp Stamp, long Count)[] changes)
         {
-            var item = new InboxItem.Progress(dataflow, changes);
+            var item = new InboxItem.Progress(from, dataflow, changes);
             foreach (var worker in mesh.Group.Workers)
             {
                 if (worker.Index != from)

@@ -57,6 +57,7 @@ internal static class MeshFrames
     {
         if (body.Length < 12 || BinaryPrimitives.ReadInt32LittleEndian(body[8..]) != (body.Length - 12) / ChangeBytes || (body.Length - 12) % ChangeBytes != 0)
             throw new InvalidDataException($"a progress frame of {body.Length} bytes");
+        var from = BinaryPrimitives.ReadInt32LittleEndian(body);
         var dataflow = BinaryPrimitives.ReadInt32LittleEndian(body[4..]);
         var changes = new (int, Stamp, long)[BinaryPrimitives.ReadInt32LittleEndian(body[8..])];
         body = body[12..];
@@ -69,7 +70,7 @@ internal static class MeshFrames
             body = body[ChangeBytes..];
         }
 
-        return new InboxItem.Progress(dataflow, changes);
+        return new InboxItem.Progress(from, dataflow, changes);
     }
 
     public static byte[] Data(int from, int to, int dataflow, int place, byte[] batch)

@@ -33,6 +33,9 @@ internal abstract class InputPort
 
     public abstract bool IsEmpty { get; }
 
+    /// <summary>The least time of what waits; looks at all of it.</summary>
+    public abstract Stamp LeastWaiting { get; }
+
     /// <summary>Takes over a reference to a message that was counted by its sender.</summary>
     public abstract void Receive(IMessage message);
 
@@ -67,6 +70,17 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : class, IM
     public override bool IsEmpty => _queue.Count == 0;
 
     public int Waiting => _queue.Count;
+
+    public override Stamp LeastWaiting
+    {
+        get
+        {
+            var least = Stamp.Closed;
+            foreach (var message in _queue)
+                least = Stamp.Min(least, message.MinStamp);
+            return least;
+        }
+    }
 
     public void Connect(OutputPort<TMessage> source)
     {

@@ -16,8 +16,10 @@ namespace Materialize.Dataflow.Runtime;
 public sealed class Worker
 {
     private readonly ConcurrentQueue<InboxItem> _inbox = new();
+    private readonly IDelivery? _delivery;
     private const int SpinCreditMax = 8;
     private const int SpinProbeEvery = 16;
+    private const long MaintainedRows = 32_000; // some milliseconds
 
     // It does not spin: Park decides about that.
     private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
@@ -26,17 +28,25 @@ public sealed class Worker
     private readonly Dictionary<int, DataflowGraph> _dataflows = [];
     private readonly Dictionary<int, List<InboxItem>> _early = [];
     private readonly List<IMaintained> _maintained = [];
+    private readonly long _stepTicksMax;
+    private readonly long _rowsToLook;
+    private long _stepBegan;
+    private bool _stepIsOver;
     private int _nextDataflow;
     private long _nextUniqueId = 1;
     private int _parked;
     private int _spinCredit = SpinCreditMax;
     private int _parks;
 
-    internal Worker(IWorkerLinks links, int index, int peers)
+    internal Worker(IWorkerLinks links, int index, int peers, WorkerSettings settings)
     {
         Links = links;
         Index = index;
         Peers = peers;
+        _creditBytes = settings.CreditBytes;
+        _stepTicksMax = settings.StepMax == Timeout.InfiniteTimeSpan ? long.MaxValue : (long)(settings.StepMax.TotalSeconds * Stopwatch.Frequency);
+        _rowsToLook = settings.RowsToLook;
+        _delivery = settings.Delivery;
     }
 
     /// <summary>Number of this worker among all of all processes.</summary>
@@ -111,7 +121,7 @@ public sealed class Worker
     }
 
     /// <summary>
-    /// Takes what came in and gives each active dataflow one pass; with nothing else to do, some upkeep of traces. Never blocks.
+    /// Takes what came in and gives each active dataflow one pass, or, when that takes long, goes on with it in the next step; with nothing else to do, some upkeep of traces. Never blocks.
     /// </summary>
     /// <returns>Whether anything was done; when false, nothing will be until something comes in.</returns>
     public bool Step()
@@ -123,8 +133,12 @@ public sealed class Worker
             any = true;
             _running.AddRange(_ready);
             _ready.Clear();
-            foreach (var graph in _running)
+            _stepBegan = Stopwatch.GetTimestamp();
+            _stepIsOver = false;
+            var ran = 0;
+            while (ran < _running.Count && !_stepIsOver)
             {
+                var graph = _running[ran++];
                 graph.IsScheduled = false;
                 if (!graph.IsDropped)
                     graph.RunPass();
@@ -132,11 +146,22 @@ public sealed class Worker
                     NoteActive(graph);
             }
 
+            // Those that had no turn have theirs first in the next step.
+            for (var i = _running.Count - 1; i >= ran; i--)
+            {
+                if (!_running[i].IsDropped)
+                    _ready.Insert(0, _running[i]);
+            }
+
             _running.Clear();
         }
 
         return any || Maintain();
     }
+
+    /// <summary>Whether the running step has taken long enough, after an operator's run that moved so many rows or left something to do.</summary>
+    internal bool IsStepOver(long rows, bool leftWork) =>
+        (rows >= _rowsToLook || leftWork) && (_stepIsOver = Stopwatch.GetTimestamp() - _stepBegan >= _stepTicksMax);
 
     /// <summary>Steps until nothing is left to do at this worker, or <paramref name="until"/> holds.</summary>
     public void StepWhileBusy(Func<bool>? until = null)
@@ -211,14 +236,24 @@ public sealed class Worker
             Forget(item);
     }
 
-    private static void Forget(InboxItem item)
+    /// <summary>Frees what will not be taken any more.</summary>
+    internal static void Forget(InboxItem item)
     {
         if (item is InboxItem.Data data)
             data.Message.Release();
     }
 
-    /// <summary>Adds to the inbox and wakes the worker. Any thread.</summary>
+    /// <summary>Adds to the inbox and wakes the worker, sooner or later. Any thread.</summary>
     internal void Deliver(InboxItem item)
+    {
+        if (_delivery is null)
+            Enqueue(item);
+        else
+            _delivery.Deliver(this, item);
+    }
+
+    /// <summary>Adds to the inbox and wakes the worker. Any thread.</summary>
+    internal void Enqueue(InboxItem item)
     {
         _inbox.Enqueue(item);
         Interlocked.MemoryBarrier();
@@ -229,17 +264,21 @@ public sealed class Worker
     internal void BroadcastProgress(int dataflow, (int Place, Stamp Stamp, long Count)[] changes) =>
         Links.BroadcastProgress(Index, dataflow, changes);
 
-    internal void SendData(int peer, int dataflow, int place, IMessage message) => Links.SendData(Index, peer, dataflow, place, message);
+    internal void SendData(int peer, int dataflow, int place, IMessage message)
+    {
+        _delivery?.NoteSent(this, peer, dataflow, place, message.MinStamp);
+        Links.SendData(Index, peer, dataflow, place, message);
+    }
 
     // Back-pressure. What this worker sent and no inbox has handed on yet is counted, in bytes; operators that make much from little (joins, flat maps, reads of arrangements) put their work off while it is over the
     // limit. Operators that pass on what they get never wait: so a receiver can always empty its inbox, and every wait ends.
-    private const long CreditBytes = 64L << 20;
+    private readonly long _creditBytes;
     private readonly List<Operator> _waitingForCredit = [];
     private long _outstanding;
     private int _waiting;
 
     /// <summary>Whether operators should put off making more data.</summary>
-    internal bool IsCongested => Volatile.Read(ref _outstanding) > CreditBytes;
+    internal bool IsCongested => Volatile.Read(ref _outstanding) > _creditBytes;
 
     internal void UseCredit(long bytes) => Interlocked.Add(ref _outstanding, bytes);
 
@@ -247,7 +286,7 @@ public sealed class Worker
     internal void ReturnCredit(long bytes)
     {
         var left = Interlocked.Add(ref _outstanding, -bytes);
-        if (left <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+        if (left <= _creditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
             Deliver(new InboxItem.Resume());
     }
 
@@ -259,7 +298,7 @@ public sealed class Worker
         Interlocked.Exchange(ref _waiting, 1);
 
         // Credit may have come back just before we announced that we wait.
-        if (Volatile.Read(ref _outstanding) <= CreditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
+        if (Volatile.Read(ref _outstanding) <= _creditBytes / 2 && Interlocked.Exchange(ref _waiting, 0) == 1)
             Deliver(new InboxItem.Resume());
     }
 
@@ -325,13 +364,12 @@ public sealed class Worker
                 else if (to is InboxItem.Data data)
                 {
                     data.From.ReturnCredit(data.Message.Bytes);
-                    InputAt(graph, data.Place).Receive(data.Message, data.From.Index);
+                    Receive(graph, data.Place, data.Message, data.From.Index);
                 }
                 else if (to is InboxItem.Encoded encoded)
                 {
                     Links.ReturnRemoteCredit(encoded.From, encoded.Bytes.Length);
-                    var port = InputAt(graph, encoded.Place);
-                    port.Receive(port.Decode(encoded.Bytes), encoded.From);
+                    Receive(graph, encoded.Place, InputAt(graph, encoded.Place).Decode(encoded.Bytes), encoded.From);
                 }
 
                 break;
@@ -343,9 +381,11 @@ public sealed class Worker
             case InboxItem.Data late: // its dataflow was dropped here
                 late.From.ReturnCredit(late.Message.Bytes);
                 late.Message.Release();
+                _delivery?.NoteTaken(this, late.From.Index, late.Dataflow, late.Place, null);
                 break;
             case InboxItem.Encoded late:
                 Links.ReturnRemoteCredit(late.From, late.Bytes.Length);
+                _delivery?.NoteTaken(this, late.From, late.Dataflow, late.Place, null);
                 break;
             case InboxItem.Resume:
                 foreach (var op in _waitingForCredit)
@@ -353,6 +393,12 @@ public sealed class Worker
                 _waitingForCredit.Clear();
                 break;
         }
+    }
+
+    private void Receive(DataflowGraph graph, int place, IMessage message, int from)
+    {
+        _delivery?.NoteTaken(this, from, graph.Id, place, message.MinStamp);
+        InputAt(graph, place).Receive(message, from);
     }
 
     private static InputPort InputAt(DataflowGraph graph, int place)
@@ -370,7 +416,7 @@ public sealed class Worker
     {
         for (var i = _maintained.Count - 1; i >= 0; i--)
         {
-            if (_maintained[i].Maintain(100_000))
+            if (_maintained[i].Maintain(MaintainedRows))
                 return true;
             _maintained.RemoveAt(i);
         }
@@ -409,7 +455,7 @@ internal abstract record InboxItem
 
     public abstract record ToDataflow(int Dataflow) : InboxItem;
 
-    public sealed record Progress(int Dataflow, (int Place, Stamp Stamp, long Count)[] Changes) : ToDataflow(Dataflow);
+    public sealed record Progress(int From, int Dataflow, (int Place, Stamp Stamp, long Count)[] Changes) : ToDataflow(Dataflow);
 
     public sealed record Data(int Dataflow, int Place, IMessage Message, Worker From) : ToDataflow(Dataflow);
 

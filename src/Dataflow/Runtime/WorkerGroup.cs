@@ -13,17 +13,17 @@ public sealed class WorkerGroup : IDisposable
 
     /// <param name="workers">Workers of this process, at least one.</param>
     public WorkerGroup(int workers, bool startThreads = true)
-        : this(workers, 0, workers, null, startThreads)
+        : this(workers, 0, workers, null, WorkerSettings.Default, startThreads)
     {
     }
 
-    internal WorkerGroup(int workers, int firstIndex, int peers, IWorkerLinks? links, bool startThreads)
+    internal WorkerGroup(int workers, int firstIndex, int peers, IWorkerLinks? links, WorkerSettings settings, bool startThreads)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
         _workers = new Worker[workers];
         links ??= new LocalLinks(_workers);
         for (var i = 0; i < workers; i++)
-            _workers[i] = new Worker(links, firstIndex + i, peers);
+            _workers[i] = new Worker(links, firstIndex + i, peers, settings);
         if (startThreads)
             Start();
     }
@@ -94,7 +94,7 @@ public sealed class WorkerGroup : IDisposable
     {
         public void BroadcastProgress(int from, int dataflow, (int Place, Stamp Stamp, long Count)[] changes)
         {
-            var item = new InboxItem.Progress(dataflow, changes);
+            var item = new InboxItem.Progress(from, dataflow, changes);
             for (var i = 0; i < workers.Length; i++)
             {
                 if (i != from)

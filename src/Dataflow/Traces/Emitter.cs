@@ -289,32 +289,44 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
     // Updates of one (key, value).
     private void EmitEqual(RowSource<TTime>* sources, ulong hash, uint* refs, int n, BatchWriter<TTime> output)
     {
-        _times.Clear();
-        var sum = 0L;
-        var sameTime = true;
+        var (sum, kept, sameTime, common) = (0L, 0, true, default(TTime));
         for (var i = 0; i < n; i++)
         {
             ref var source = ref sources[refs[i] >> 16];
             var row = source.Position + (int)(refs[i] & 0xFFFF);
             var time = source.TimeAt(row);
-            var diff = source.DiffAt(row);
             if (!Compact(ref time))
                 continue;
-            sameTime &= _times.Count == 0 || _times[0].Time.Equals(time);
-            sum += diff;
-            _times.Add((time, diff));
+            if (kept++ == 0)
+                common = time;
+            else
+                sameTime &= common.Equals(time);
+            sum += source.DiffAt(row);
         }
 
-        if (_times.Count == 0 || (sameTime && sum == 0))
+        if (kept == 0 || (sameTime && sum == 0))
             return;
         ref var at = ref sources[*refs >> 16];
         var first = at.Position + (int)(*refs & 0xFFFF);
         var key = TKey.At(at.Keys, at.KeyEnds, keyWidth, first, out var keyLength);
         var value = TValue.At(at.Values, at.ValueEnds, valueWidth, first, out var valueLength);
         if (sameTime)
-            Write(hash, key, keyLength, value, valueLength, _times[0].Time, sum, output);
-        else
-            WriteTimes(hash, key, keyLength, value, valueLength, output);
+        {
+            Write(hash, key, keyLength, value, valueLength, common, sum, output);
+            return;
+        }
+
+        _times.Clear();
+        for (var i = 0; i < n; i++)
+        {
+            ref var source = ref sources[refs[i] >> 16];
+            var row = source.Position + (int)(refs[i] & 0xFFFF);
+            var time = source.TimeAt(row);
+            if (Compact(ref time))
+                _times.Add((time, source.DiffAt(row)));
+        }
+
+        WriteTimes(hash, key, keyLength, value, valueLength, output);
     }
 
     private void EmitRun(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output)

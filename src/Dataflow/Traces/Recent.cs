@@ -50,6 +50,9 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
 
     public bool IsFull => Count >= RowsMax || _values.Bytes + (_keys?.Bytes ?? 0) > 16 << 20;
 
+    /// <summary>Whether a delta of that size is copied here rather than kept as a batch.</summary>
+    public static bool Fits(long rows, long bytes) => rows < RowsMax / 2 && bytes <= 8 << 20;
+
     /// <summary>Counts it, once.</summary>
     public void Measure(StateMeter meter)
     {
@@ -76,25 +79,32 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     /// <summary>Appends all rows of <paramref name="batch"/>.</summary>
     public void Append(Batch<TTime> batch)
     {
-        var count = batch.Count;
-        if (Count + count > _rowsCapacity)
-            Grow(Count + count);
-        _keys?.AppendRange(batch.Keys, 0, count);
-        _values.AppendRange(batch.Values, 0, count);
-        Unsafe.CopyBlockUnaligned(_hashes + Count, batch.Hashes, (uint)count * sizeof(ulong));
-        var mask = (uint)_rowsCapacity - 1;
-        for (var i = 0; i < count; i++)
+        AppendRows(batch.Count, batch.Hashes, batch.Keys, batch.Values);
+        for (var i = 0; i < batch.Count; i++)
         {
-            var row = Count + i;
-            var head = _heads + (batch.Hashes[i] & mask);
-            _next[row] = *head;
-            *head = row;
-            _times[row] = batch.TimeAt(i);
-            _diffs[row] = batch.DiffAt(i);
+            _times[Count + i] = batch.TimeAt(i);
+            _diffs[Count + i] = batch.DiffAt(i);
         }
 
-        Count += count;
+        Count += batch.Count;
         TimeBound = TTime.Join(TimeBound, batch.TimeBound);
+    }
+
+    /// <summary>Appends all rows of <paramref name="batch"/>, which is keyed.</summary>
+    public void Append(UpdateBatch<TTime> batch)
+    {
+        AppendRows(batch.Count, batch.Hashes, batch.Keys, batch.Rows);
+        if (batch.Times == null)
+            TimeBound = TTime.Join(TimeBound, batch.UniformTime);
+        for (var i = 0; i < batch.Count; i++)
+        {
+            _times[Count + i] = batch.TimeAt(i);
+            _diffs[Count + i] = batch.DiffAt(i);
+            if (batch.Times != null)
+                TimeBound = TTime.Join(TimeBound, batch.Times[i]);
+        }
+
+        Count += batch.Count;
     }
 
     /// <summary>The newest row below <paramref name="limit"/> in the chain of <paramref name="hash"/> with that hash; -1 if there is none.</summary>
@@ -154,6 +164,24 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
         }
 
         return tools.Sort(sources, pieces, count, keys.Bytes, values.Bytes, since);
+    }
+
+    // All but times and diffs, and the count.
+    private void AppendRows(int count, ulong* hashes, in RowColumn keys, in RowColumn values)
+    {
+        if (Count + count > _rowsCapacity)
+            Grow(Count + count);
+        _keys?.AppendRange(keys, 0, count);
+        _values.AppendRange(values, 0, count);
+        Unsafe.CopyBlockUnaligned(_hashes + Count, hashes, (uint)count * sizeof(ulong));
+        var mask = (uint)_rowsCapacity - 1;
+        for (var i = 0; i < count; i++)
+        {
+            var row = Count + i;
+            var head = _heads + (hashes[i] & mask);
+            _next[row] = *head;
+            *head = row;
+        }
     }
 
     private int Skip(int row, ulong hash, int limit)

@@ -4,13 +4,13 @@ using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
-// A trace is a multiset of updates in three parts: Recent (unsorted, chained by hash), batches in tiers of size ratio 4, and merges under way.
+// A trace is a multiset of updates in three parts: Recent (unsorted, chained by hash), batches in tiers of size ratio 4 or 8, and merges under way.
 //
 // Since updates are summed, the order and the number of batches means nothing to a reader; merging is only for speed and memory. So there are no time ranges
 // to keep contiguous: any batches may be merged with any others.
 //
-// Policy. A delta of at least half of Recent's capacity becomes a batch as it is; a smaller one is copied into Recent, which becomes a batch when full. A batch of n rows is of tier
-// log4(n / 1.5·L0). When four idle batches of a tier exist and the tier has no merge under way, all its idle batches are merged, together with idle larger ones while those are no larger than the sum so
+// Policy. A delta of at least half of Recent's capacity becomes a batch as it is; a smaller one is copied into Recent, unsorted if nobody has sorted it yet, which becomes a batch when full. The size ratio r is 4
+// while some operator looks up keys for every change, else 8: a row is then rewritten a third less often. A batch of n rows is of tier logr(n / 1.5·L0). When r idle batches of a tier exist, or four that make up half of the trace, and the tier has no merge under way, all its idle batches are merged, together with idle larger ones while those are no larger than the sum so
 // far (else space could reach the number of tiers times the data). Each new row pays fuel of 2·total / (total − largest) rows to each merge, so that a merge is done by the time half as many new rows have
 // come as there were in the smaller inputs: the largest input is one that would have been rewritten anyway and does not shorten the deadline. A worker that is idle goes on merging.
 //
@@ -20,7 +20,10 @@ namespace Materialize.Dataflow.Traces;
 /// <summary>One worker's part of an arrangement: all its updates, compacted to the least since of those who hold it. Worker thread only.</summary>
 internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unmanaged, ITime<TTime>
 {
-    private const int TierRatio = 4;
+    // Few batches where every change is looked up, few rewrites where only now and then somebody reads.
+    private int TierRatio => _probing > 0 ? RatioMin : RatioMax;
+    private const int RatioMin = 4;
+    private const int RatioMax = 8;
     private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
     private readonly Worker _worker;
     private readonly List<TraceHold<TTime>> _holds = [];
@@ -29,6 +32,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private MergeTools<TTime>? _tools;
     private BatchList<TTime> _batches = new([]);
     private Recent<TTime>? _recent;
+    private int _probing; // holds that look up keys with every change
 
     public Trace(Worker worker, RowShape keyShape, RowShape valueShape)
     {
@@ -67,10 +71,13 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     /// <summary>Readers that hold it.</summary>
     public int Holds => _holds.Count;
 
-    public TraceHold<TTime> NewHold()
+    /// <param name="probes">Whether the holder looks up keys with every change.</param>
+    public TraceHold<TTime> NewHold(bool probes = false)
     {
-        var hold = new TraceHold<TTime>(this, Since);
+        var hold = new TraceHold<TTime>(this, Since, probes);
         _holds.Add(hold);
+        if (probes)
+            _probing++;
         return hold;
     }
 
@@ -79,6 +86,8 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     {
         if (!_holds.Remove(hold))
             return;
+        if (hold.Probes)
+            _probing--;
         if (_holds.Count > 0)
         {
             SinceMayHaveMoved();
@@ -111,21 +120,35 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     public Snapshot<TTime> TakeSnapshot() => new(this, _batches, _recent);
 
     /// <summary>
-    /// Adds a delta (null: none) and moves <see cref="Upper"/>. Listeners in other dataflows get the delta with the snapshot before it. The caller keeps its reference.
+    /// Adds a delta (null: none) and moves <see cref="Upper"/>. Listeners in other dataflows get it too. Its snapshot is of this trace as it is now. The caller keeps its reference.
     /// </summary>
-    public void Insert(Batch<TTime>? delta, Frontier<TTime> upper)
+    public void Insert(ArrangedDelta<TTime>? delta, Frontier<TTime> upper)
     {
         Invariant.Check(upper.CompareTo(Upper) >= 0, "a trace's upper never goes back");
         if (IsHeld && delta is not null)
         {
             foreach (var listener in _listeners)
-                listener.OnDelta(new ArrangedDelta<TTime>([delta], TakeSnapshot(), delta.MinTime.ToStamp(), takeReferences: true));
+            {
+                delta.AddReference();
+                listener.OnDelta(delta);
+            }
+
             Add(delta);
         }
 
         Upper = upper;
         foreach (var listener in _listeners)
             listener.OnUpper(upper);
+    }
+
+    /// <summary>Adds updates of which nobody else is told. The caller keeps its reference.</summary>
+    public void Insert(Batch<TTime> batch)
+    {
+        Invariant.Check(_listeners.Count == 0, "listeners are told of every delta");
+        if (!IsHeld)
+            return;
+        Add(batch);
+        Pay(batch.Count);
     }
 
     /// <summary>Merges for about <paramref name="fuel"/> rows, or starts what is worth doing while idle.</summary>
@@ -142,23 +165,48 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
         return true;
     }
 
-    private void Add(Batch<TTime> delta)
+    private void Add(ArrangedDelta<TTime> delta)
     {
-        if (delta.Count >= Recent<TTime>.RowsMax / 2 || delta.Values.Bytes + delta.Keys.Bytes > 8 << 20)
+        if (delta.Unsorted is { } rows)
         {
-            delta.AddReference();
-            AddBatch(delta);
+            var recent = RecentFor();
+            foreach (var batch in rows)
+                recent.Append(batch);
+            if (recent.IsFull)
+                FlushRecent();
         }
         else
         {
-            _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax / 2 : 0);
-            _recent.Append(delta);
-            if (_recent.IsFull)
-                FlushRecent();
+            foreach (var batch in delta.Batches)
+                Add(batch);
         }
 
+        Pay(delta.Updates);
+    }
+
+    private void Add(Batch<TTime> delta)
+    {
+        if (!Recent<TTime>.Fits(delta.Count, delta.Values.Bytes + delta.Keys.Bytes))
+        {
+            delta.AddReference();
+            AddBatch(delta);
+            return;
+        }
+
+        var recent = RecentFor();
+        recent.Append(delta);
+        if (recent.IsFull)
+            FlushRecent();
+    }
+
+    private Recent<TTime> RecentFor() =>
+        _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax / 2 : 0);
+
+    // New rows pay for merging.
+    private void Pay(int rows)
+    {
         foreach (var merge in _merges)
-            merge.Fuel += delta.Count * merge.Rate;
+            merge.Fuel += rows * merge.Rate;
         RunMerges();
         _worker.AddMaintained(this);
     }
@@ -187,10 +235,10 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
         old.Release();
     }
 
-    private static int TierOf(long rows)
+    private int TierOf(long rows)
     {
-        var tier = 0;
-        for (var limit = (long)(1.5 * Recent<TTime>.RowsMax); rows > limit; limit *= TierRatio)
+        var (tier, ratio) = (0, TierRatio);
+        for (var limit = (long)(1.5 * Recent<TTime>.RowsMax); rows > limit; limit *= ratio)
             tier++;
         return tier;
     }
@@ -204,11 +252,11 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
             var end = i + 1;
             while (end < idle.Count && TierOf(idle[end].Count) == tier)
                 end++;
-            if (end - i >= TierRatio && !_merges.Exists(m => m.Tier == tier))
+            var sum = 0L;
+            for (var k = i; k < end; k++)
+                sum += idle[k].Count;
+            if (end - i >= (2 * sum < _batches.Rows ? TierRatio : RatioMin) && !_merges.Exists(m => m.Tier == tier))
             {
-                var sum = 0L;
-                for (var k = i; k < end; k++)
-                    sum += idle[k].Count;
                 while (end < idle.Count && idle[end].Count <= sum)
                     sum += idle[end++].Count;
                 StartMerge(tier, idle[i..end]);
@@ -340,8 +388,10 @@ internal sealed class BatchList<TTime> where TTime : unmanaged, ITime<TTime>
 }
 
 /// <summary>Keeps a trace, and its since from passing <see cref="Since"/>.</summary>
-internal sealed class TraceHold<TTime>(Trace<TTime> trace, TTime since) where TTime : unmanaged, ITime<TTime>
+internal sealed class TraceHold<TTime>(Trace<TTime> trace, TTime since, bool probes) where TTime : unmanaged, ITime<TTime>
 {
+    public bool Probes => probes;
+
     public TTime Since { get; private set; } = since;
 
     public void Advance(TTime since)
@@ -418,58 +468,6 @@ internal sealed class Snapshot<TTime> where TTime : unmanaged, ITime<TTime>
         if (Recent?.Sort(Trace.Tools, RecentCount, TTime.Minimum) is { } sorted)
             batches.Add(sorted);
         return [.. batches];
-    }
-}
-
-/// <summary>What an arrangement's consumers are told: new updates, and what the trace held before them.</summary>
-/// <remarks>Stays at its worker: references are not atomic below.</remarks>
-internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, ITime<TTime>
-{
-    private int _references = 1;
-
-    /// <summary>Takes over the reference to <paramref name="before"/>, and those to <paramref name="batches"/> unless told to take its own.</summary>
-    public ArrangedDelta(Batch<TTime>[] batches, Snapshot<TTime> before, Stamp minStamp, bool takeReferences)
-    {
-        Batches = batches;
-        Before = before;
-        MinStamp = minStamp;
-        foreach (var batch in batches)
-        {
-            Updates += batch.Count;
-            Bytes += batch.Bytes;
-            if (takeReferences)
-                batch.AddReference();
-        }
-    }
-
-    public Batch<TTime>[] Batches { get; }
-
-    public Snapshot<TTime> Before { get; }
-
-    public Stamp MinStamp { get; }
-
-    public int Updates { get; }
-
-    public long Bytes { get; }
-
-    public void Measure(StateMeter meter)
-    {
-        foreach (var batch in Batches)
-            batch.Measure(meter);
-        Before.Measure(meter);
-    }
-
-    byte[] IMessage.Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
-
-    public void AddReference() => _references++;
-
-    public void Release()
-    {
-        if (--_references > 0)
-            return;
-        foreach (var batch in Batches)
-            batch.Release();
-        Before.Release();
     }
 }
 

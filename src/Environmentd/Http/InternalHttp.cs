@@ -27,12 +27,13 @@ internal sealed class InternalHttp : IAsyncDisposable
     public static async Task<InternalHttp> StartAsync(
         IReadOnlyList<IPEndPoint> endPoints, Func<MaterializeEnvironment?> environment, Func<IEnumerable<(string Name, string Help, long Value)>> replicas, CancellationToken cancel)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        // Empty: a fuller builder watches every file below the current directory for configuration, the data directory's among them.
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.Services.AddRoutingCore();
 
         // Signals are the program's business, which may be another than ours.
         builder.Services.AddSingleton<IHostLifetime, ForeignLifetime>();
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             foreach (var endPoint in endPoints)

@@ -1,0 +1,88 @@
+using System.Runtime.InteropServices;
+using Materialize.Dataflow.Runtime;
+
+namespace Materialize.Dataflow.Traces;
+
+/// <summary>What an arrangement's consumers are told: new updates, and what the trace held before them.</summary>
+/// <remarks>
+/// A small delta is told as the rows came, and sorted when the first consumer asks for that: an index that nobody follows, or whose follower wants rows in any order, never sorts them by
+/// themselves. Stays at its worker: references are not atomic below.
+/// </remarks>
+internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, ITime<TTime>
+{
+    private Batch<TTime>[]? _batches;
+    private int _references = 1;
+
+    /// <summary>Takes over the references to <paramref name="batches"/> and to <paramref name="before"/>.</summary>
+    public ArrangedDelta(Batch<TTime>[] batches, Snapshot<TTime> before, Stamp minStamp)
+    {
+        _batches = batches;
+        Before = before;
+        MinStamp = minStamp;
+        foreach (var batch in batches)
+        {
+            Updates += batch.Count;
+            Bytes += batch.Bytes;
+        }
+    }
+
+    /// <summary>Takes over the references to <paramref name="rows"/>, keyed and few, and to <paramref name="before"/>.</summary>
+    public ArrangedDelta(UpdateBatch<TTime>[] rows, Snapshot<TTime> before)
+    {
+        Unsorted = rows;
+        Before = before;
+        MinStamp = Stamp.Closed;
+        foreach (var batch in rows)
+        {
+            Updates += batch.Count;
+            Bytes += batch.Bytes;
+            MinStamp = Stamp.Min(MinStamp, batch.MinTime.ToStamp());
+        }
+    }
+
+    /// <summary>The updates in order and consolidated; maybe none.</summary>
+    public Batch<TTime>[] Batches => _batches ??= Sort();
+
+    /// <summary>The updates as they came, unless they came in order.</summary>
+    public UpdateBatch<TTime>[]? Unsorted { get; }
+
+    public Snapshot<TTime> Before { get; }
+
+    public Stamp MinStamp { get; }
+
+    public int Updates { get; }
+
+    public long Bytes { get; }
+
+    public void Measure(StateMeter meter)
+    {
+        foreach (var batch in _batches ?? [])
+            batch.Measure(meter);
+        foreach (var batch in Unsorted ?? [])
+            batch.Measure(meter);
+        Before.Measure(meter);
+    }
+
+    byte[] IMessage.Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
+
+    public void AddReference() => _references++;
+
+    public void Release()
+    {
+        if (--_references > 0)
+            return;
+        foreach (var batch in _batches ?? [])
+            batch.Release();
+        foreach (var batch in Unsorted ?? [])
+            batch.Release();
+        Before.Release();
+    }
+
+    private Batch<TTime>[] Sort()
+    {
+        // Tools of its own: the trace may have been let go.
+        var trace = Before.Trace;
+        using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
+        return tools.SortRun(Unsorted, TTime.Minimum) is { } sorted ? [sorted] : [];
+    }
+}
