@@ -181,7 +181,8 @@ internal sealed class PlainInterpreter(IReadOnlyDictionary<GlobalId, List<Datum[
             rows.Sort((a, b) => PlainAggregates.Compare([.. x.OrderKey, .. ties], types, a, b));
             for (var i = 0; i < rows.Count; i++)
             {
-                bool ArePeers(Datum[] row) => PlainAggregates.Compare(x.OrderKey, types, row, rows[i]) == 0;
+                string OrderOf(Datum[] row) => Key(x.OrderKey.Select(o => row[o.Column]).AsSpan().ToArray(), x.OrderKey.Select(o => types[o.Column]));
+                bool ArePeers(Datum[] row) => OrderOf(row) == OrderOf(rows[i]);
                 var (first, last) = (rows.FindIndex(ArePeers), rows.FindLastIndex(ArePeers));
                 List<Datum[]> In(WindowRows frame)
                 {
@@ -194,7 +195,7 @@ internal sealed class PlainInterpreter(IReadOnlyDictionary<GlobalId, List<Datum[
                 {
                     WindowCall.Number { Which: WindowNumber.RowNumber } => Datum.FromInt64(i + 1),
                     WindowCall.Number { Which: WindowNumber.Rank } => Datum.FromInt64(first + 1),
-                    WindowCall.Number => Datum.FromInt64(1 + rows[..first].DistinctBy(r => Key(x.OrderKey.Select(o => r[o.Column]).AsSpan().ToArray(), x.OrderKey.Select(o => types[o.Column]))).Count()),
+                    WindowCall.Number => Datum.FromInt64(1 + rows[..first].DistinctBy(OrderOf).Count()),
                     WindowCall.Neighbour c when i + c.Offset >= 0 && i + c.Offset < rows.Count => rows[(int)(i + c.Offset)][c.Column],
                     WindowCall.Neighbour c => c.Default is { } other ? rows[i][other] : Datum.Null,
                     WindowCall.Edge c => In(c.Frame)[c.IsFirst ? 0 : ^1][c.Column],
