@@ -19,7 +19,14 @@ internal static class Catalogue
     public static readonly string[] Small =
     [
         "arrange 100000 1", "arrange 100000 20", "count 100000 10000 100 20", "join 40000 40000 100 20", "bids 2000 40000 100 20", "tpch3 15000 20 20", "reach 10000 20000 10 20", "cc 5000 10000 10 20",
-        "deletemax 10000 100", "count-text 100000 10000 100 20", "join-text 40000 40000 100 20", "bids-text 2000 40000 100 20",
+        "deletemax 10000 100", "window-number 10 1000 20", "window-lag 10 1000 20", "window-sum 10 1000 20", "window-running 10 1000 20", "count-text 100000 10000 100 20", "join-text 40000 40000 100 20", "bids-text 2000 40000 100 20",
+    ];
+
+    public static readonly string[] Windows =
+    [
+        "window-number 1 1000000 20", "window-lag 1 1000000 2000", "window-sum 1 1000000 2000", "window-running 1 1000000 20",
+        "window-number 100000 10 5000", "window-lag 100000 10 5000", "window-sum 100000 10 5000", "window-running 100000 10 5000", "window-lag 1000000 1 5000",
+        "collect-number 1 1000000 5", "collect-lag 1 1000000 5", "collect-sum 1 1000000 5", "collect-number 100000 10 5000", "collect-lag 100000 10 5000", "collect-sum 100000 10 5000",
     ];
 
     /// <param name="run">A name and its sizes.</param>
@@ -40,6 +47,8 @@ internal static class Catalogue
             "reach" => new GraphWorkload(components: false, sizes),
             "cc" => new GraphWorkload(components: true, sizes),
             "deletemax" => new DeleteMaxWorkload(sizes),
+            var window when window.StartsWith("window-", StringComparison.Ordinal) => new WindowWorkload(words[0]["window-".Length..], collects: false, sizes),
+            var collect when collect.StartsWith("collect-", StringComparison.Ordinal) => new WindowWorkload(words[0]["collect-".Length..], collects: true, sizes),
             var other => throw new ArgumentException($"no workload is called {other}"),
         };
     }

@@ -59,6 +59,7 @@ string[] runs = words switch
 {
     ["main"] => [.. Catalogue.Main],
     ["all"] => [.. Catalogue.Main, .. Catalogue.OtherSizes],
+    ["windows"] => [.. Catalogue.Windows],
     ["small"] => [.. Catalogue.Small],
     [] => [.. Catalogue.Main],
     _ => [string.Join(' ', words)],

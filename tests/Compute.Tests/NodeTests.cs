@@ -106,6 +106,28 @@ public sealed class NodeTests
     }
 
     [Fact]
+    public async Task Windows_follow_their_rows_and_fail_while_one_is_there_less_than_never()
+    {
+        await using var replica = await Replica.StartAsync(2);
+        var shard = await TestShard.CreateAsync(replica.Persist, Source, [Int8, NullableText]);
+        await shard.AppendAsync(2, ([Int(1), Str("b")], 1, 1), ([Int(1), Str("d")], 1, 2), ([Int(2), Datum.Null], 1, 1), ([Int(2), Str("x")], 1, 1));
+        var toPeers = new WindowRows(null, 0, ToPeers: true);
+        ValueArray<WindowCall> calls =
+        [
+            new WindowCall.Number(WindowNumber.RowNumber, Int8), new WindowCall.Number(WindowNumber.Rank, Int8), new WindowCall.Neighbour(1, -1, null, NullableText),
+            new WindowCall.Aggregate(AggregateFunc.Count, 1, toPeers, Int8), new WindowCall.Edge(0, IsFirst: false, new WindowRows(-1, null, false), SqlType.Int64.Nullable()),
+        ];
+        ValueArray<ColumnType> columns = [Int8, NullableText, .. calls.Select(c => c.Output)];
+        var plan = new LirRelationExpr.Window(Get(shard), [0], [new ColumnOrder(1, Descending: true, NullsLast: true)], calls, columns);
+        await replica.Controller.RunAsync(IndexOf(Target, plan, 1, [shard]));
+        await shard.AppendAsync(5, ([Int(1), Str("c")], 2, 1), ([Int(2), Str("x")], 2, -1), ([Int(1), Str("d")], 3, -3), ([Int(1), Str("d")], 4, 1));
+        await Check(replica, columns, 1, ["1|d|1|1|∅|2|1", "1|d|2|1|d|2|1", "1|b|3|3|d|3|1", "2|x|1|1|∅|1|2", "2|∅|2|2|x|1|2"]);
+        await Check(replica, columns, 2, ["1|d|1|1|∅|2|1", "1|d|2|1|d|2|1", "1|c|3|3|d|3|1", "1|b|4|4|c|4|1", "2|∅|1|1|∅|0|2"]);
+        Assert.Equal("XX000", Assert.IsType<PeekResult.Error>(await replica.Controller.PeekAsync(Peek(Target, columns, 3))).Reason.SqlState);
+        await Check(replica, columns, 4, ["1|c|1|1|∅|1|1", "1|b|2|2|c|2|1", "2|∅|1|1|∅|0|2"]);
+    }
+
+    [Fact]
     public async Task Literal_keys_of_an_index_are_joined_not_scanned()
     {
         await using var replica = await Replica.StartAsync(3);

@@ -29,6 +29,7 @@ internal static class Renamed
             LirRelationExpr.Join x => x with { Inputs = x.Inputs.Select(Go) },
             LirRelationExpr.Reduce x => x with { Input = Go(x.Input) },
             LirRelationExpr.TopK x => x with { Input = Go(x.Input) },
+            LirRelationExpr.Window x => x with { Input = Go(x.Input) },
             LirRelationExpr.Negate x => x with { Input = Go(x.Input) },
             LirRelationExpr.Threshold x => x with { Input = Go(x.Input) },
             LirRelationExpr.Union x => x with { Inputs = x.Inputs.Select(Go) },

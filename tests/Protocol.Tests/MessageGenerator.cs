@@ -100,8 +100,10 @@ internal sealed class MessageGenerator(int seed)
     private LirRelationExpr Plan(int depth)
     {
         var columns = Columns();
-        switch (depth == 0 ? _random.Next(2) : _random.Next(13))
+        switch (depth == 0 ? _random.Next(2) : _random.Next(14))
         {
+            case 13:
+                return new LirRelationExpr.Window(Plan(depth - 1), Array(Index), Array(Order), Array(WindowCall), columns);
             case 12:
                 return new LirRelationExpr.LetRec(
                     Array(() => new LirRecursiveBinding(_random.Next(5), Plan(depth - 1), Bool() ? new RecursionLimit((uint)_random.Next(1, 9), Bool()) : null)), Plan(depth - 1), columns);
@@ -141,6 +143,19 @@ internal sealed class MessageGenerator(int seed)
             default:
                 return new LirRelationExpr.ArrangeBy(Plan(depth - 1), Array(Key), columns);
         }
+    }
+
+    private WindowCall WindowCall()
+    {
+        var output = Type(1).Nullable(Bool());
+        return _random.Next(4) switch
+        {
+            0 => new WindowCall.Number(Enum<WindowNumber>(), output),
+            1 => new WindowCall.Neighbour(Index(), _random.NextInt64(-9, 9), Bool() ? Index() : null, output),
+            2 => new WindowCall.Edge(Index(), Bool(), Frame(), output),
+            _ => new WindowCall.Aggregate(Enum<AggregateFunc>(), Index(), Frame(), output),
+        };
+        WindowRows Frame() => new(Bool() ? _random.NextInt64(-9, 9) : null, Bool() ? _random.NextInt64(-9, 9) : null, Bool());
     }
 
     private LirJoinStage Stage() => new(Index(), Array(() => Scalar(2)), Key(), Columns(), Mfp(), Columns());

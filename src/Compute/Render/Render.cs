@@ -51,6 +51,7 @@ internal sealed partial class Render<TTime>(Scope<TTime> scope, Func<Id, Bundle<
                 LirRelationExpr.Join x => Join(x),
                 LirRelationExpr.Reduce x => Reduce(x),
                 LirRelationExpr.TopK x => TopK(x),
+                LirRelationExpr.Window x => Window(x),
                 LirRelationExpr.Negate x => Negate(x),
                 LirRelationExpr.Threshold x => Threshold(x),
                 LirRelationExpr.Union x => Union(x),

@@ -19,6 +19,9 @@ internal abstract unsafe class AccumulatorSlot
     /// <summary>Folds value i, <c>diffs[i]</c> times, into accumulator i.</summary>
     public abstract void Add(nint* rows, long* diffs, nint* accumulators, int count);
 
+    /// <summary>Adds what one accumulator holds to another.</summary>
+    public abstract void Combine(byte* into, byte* from);
+
     /// <exception cref="EvalException">The result does not fit its type.</exception>
     public abstract Datum Finish(byte* accumulator);
 
@@ -42,6 +45,28 @@ internal abstract unsafe class AccumulatorSlot
             AggregateFunc.SumInterval => new IntervalSlot(at),
             _ => throw new ArgumentException($"{func} has no fixed-size accumulator", nameof(func)),
         };
+    }
+
+    /// <summary>Adds the slot's first words, each by itself.</summary>
+    protected void AddWords(byte* into, byte* from, int words)
+    {
+        for (var i = 0; i < words; i++)
+            ((long*)(into + Offset))[i] += ((long*)(from + Offset))[i];
+    }
+
+    /// <summary>Adds one number of several words, at <paramref name="at"/> in the slot.</summary>
+    protected void AddWide(byte* into, byte* from, int at, int words)
+    {
+        var to = (ulong*)(into + Offset + at);
+        var more = (ulong*)(from + Offset + at);
+        var carry = 0UL;
+        for (var i = 0; i < words; i++)
+        {
+            var sum = to[i] + more[i];
+            var overflow = sum < more[i] ? 1UL : 0;
+            to[i] = sum + carry;
+            carry = overflow + (to[i] < carry ? 1UL : 0);
+        }
     }
 
     /// <summary>Where an argument lies in its row.</summary>
@@ -72,6 +97,8 @@ internal abstract unsafe class AccumulatorSlot
             }
         }
 
+        public override void Combine(byte* into, byte* from) => AddWords(into, from, 1);
+
         public override Datum Finish(byte* accumulator) => Datum.FromInt64(*(long*)(accumulator + Offset));
     }
 
@@ -88,6 +115,8 @@ internal abstract unsafe class AccumulatorSlot
                 ((long*)((byte*)accumulators[i] + Offset))[counter] += diffs[i];
             }
         }
+
+        public override void Combine(byte* into, byte* from) => AddWords(into, from, 3);
 
         public override Datum Finish(byte* accumulator)
         {
@@ -127,6 +156,12 @@ internal abstract unsafe class AccumulatorSlot
             }
         }
 
+        public override void Combine(byte* into, byte* from)
+        {
+            AddWords(into, from, 1);
+            AddWide(into, from, 8, 2);
+        }
+
         public override Datum Finish(byte* accumulator)
         {
             if (*(long*)(accumulator + Offset) == 0)
@@ -158,6 +193,12 @@ internal abstract unsafe class AccumulatorSlot
                 else
                     slot[double.IsNaN(value) ? 1 : value > 0 ? 2 : 3] += diffs[i];
             }
+        }
+
+        public override void Combine(byte* into, byte* from)
+        {
+            AddWords(into, from, 4);
+            AddWide(into, from, 32, FixedFloat.Words);
         }
 
         public override Datum Finish(byte* accumulator)
@@ -197,6 +238,12 @@ internal abstract unsafe class AccumulatorSlot
                 Scaled(value, product);
                 WideInteger.AddProduct((ulong*)(slot + 4), Words, product, value.IsNegative, diffs[i]);
             }
+        }
+
+        public override void Combine(byte* into, byte* from)
+        {
+            AddWords(into, from, 4);
+            AddWide(into, from, 32, Words);
         }
 
         public override Datum Finish(byte* accumulator)
@@ -262,6 +309,13 @@ internal abstract unsafe class AccumulatorSlot
 
             static void Fold(byte* sum, long value, long diff) =>
                 Unsafe.WriteUnaligned(sum, Unsafe.ReadUnaligned<Int128>(sum) + ((Int128)value * diff));
+        }
+
+        public override void Combine(byte* into, byte* from)
+        {
+            AddWords(into, from, 1);
+            for (var sum = 8; sum < Width; sum += 16)
+                AddWide(into, from, sum, 2);
         }
 
         public override Datum Finish(byte* accumulator)

@@ -8,8 +8,9 @@ namespace Materialize.Expr.Kernels;
 /// <summary>Accumulable aggregates ready to run.</summary>
 /// <param name="Width">Bytes of an accumulator; its first eight count the records in it.</param>
 /// <param name="Accumulate">Folds value rows.</param>
+/// <param name="Combine">Adds the accumulator at the second address to the one at the first.</param>
 /// <param name="Finish">Parts: key row, accumulator. Writes the output row, or an error if a result does not fit its type.</param>
-public sealed record AccumulatePlan(int Width, AccumulateKernel Accumulate, RowKernel Finish);
+public sealed record AccumulatePlan(int Width, AccumulateKernel Accumulate, Action<nint, nint> Combine, RowKernel Finish);
 
 /// <summary>Aggregates as kernels: those with accumulators of fixed size, and those that look at a whole group.</summary>
 public static unsafe class AggregateCompiler
@@ -50,6 +51,12 @@ public static unsafe class AggregateCompiler
                     *(long*)accumulators[i] += diffs[i];
                 foreach (var slot in slots)
                     slot.Add(rows, diffs, accumulators, count);
+            },
+            (into, from) =>
+            {
+                *(long*)into += *(long*)from;
+                foreach (var slot in slots)
+                    slot.Combine((byte*)into, (byte*)from);
             },
             new Finisher(slots, results, join).Run);
     }

@@ -79,6 +79,33 @@ public static class MirPrinter
 
     public static string Order(ColumnOrder order) => $"#{order.Column}{Direction(order)}";
 
+    /// <summary>A window as EXPLAIN shows it: with a space behind what there is.</summary>
+    public static string Window(ValueArray<int> partitionKey, ValueArray<ColumnOrder> orderKey) =>
+        (partitionKey.IsEmpty ? "" : $"partition_by=[{string.Join(", ", partitionKey.Select(c => $"#{c}"))}] ")
+        + (orderKey.IsEmpty ? "" : $"order_by=[{string.Join(", ", orderKey.Select(Order))}] ");
+
+    public static string Call(WindowCall call)
+    {
+        static string Bound(long? offset, string unbounded) => offset switch
+        {
+            null => unbounded,
+            0 => "current row",
+            < 0 and var n => $"{-n} preceding",
+            var n => $"{n} following",
+        };
+        static string Frame(WindowRows frame) => frame.ToPeers
+            ? "range unbounded preceding"
+            : $"rows between {Bound(frame.Start, "unbounded preceding")} and {Bound(frame.End, "unbounded following")}";
+        return call switch
+        {
+            WindowCall.Number x => $"{SnakeCase(x.Which.ToString())}()",
+            WindowCall.Neighbour x => $"{(x.Offset <= 0 ? "lag" : "lead")}(#{x.Column}, {Math.Abs(x.Offset)}{(x.Default is { } other ? $", #{other}" : "")})",
+            WindowCall.Edge x => $"{(x.IsFirst ? "first" : "last")}_value(#{x.Column}) {Frame(x.Frame)}",
+            WindowCall.Aggregate x => $"{NameOf(x.Func)}(#{x.Column}) {Frame(x.Frame)}",
+            _ => throw new System.Diagnostics.UnreachableException(),
+        };
+    }
+
     /// <summary>The SQL name of a table function.</summary>
     public static string NameOf(TableFunc func) => func switch
     {
@@ -225,6 +252,9 @@ public static class MirPrinter
                         topK.Append($" offset={x.Offset}");
                     topK.Append(Hints(x.Monotonic, x.ExpectedGroupSize));
                     Line(depth, topK.ToString(), x);
+                    break;
+                case MirRelationExpr.Window x:
+                    Line(depth, $"Window {Window(x.PartitionKey, x.OrderKey)}calls=[{string.Join(", ", x.Calls.Select(Call))}]", x);
                     break;
                 case MirRelationExpr.Negate x:
                     Line(depth, "Negate", x);

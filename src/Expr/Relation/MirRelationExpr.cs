@@ -167,6 +167,12 @@ public abstract record MirRelationExpr
         bool Monotonic = false,
         ulong? ExpectedGroupSize = null) : MirRelationExpr;
 
+    /// <summary>
+    /// Appends a column for each call: what it is for the row among those of its partition (nulls equal), in this order. Ties go by the whole row, in the order of its values. Copies of a row have places of their own.
+    /// </summary>
+    public sealed record Window(
+        MirRelationExpr Input, ValueArray<int> PartitionKey, ValueArray<ColumnOrder> OrderKey, ValueArray<WindowCall> Calls) : MirRelationExpr;
+
     public sealed record Negate(MirRelationExpr Input) : MirRelationExpr;
 
     /// <summary>Keeps rows with positive multiplicity.</summary>
@@ -189,6 +195,7 @@ public abstract record MirRelationExpr
         Join x => x.Inputs,
         Reduce x => [x.Input],
         TopK x => [x.Input],
+        Window x => [x.Input],
         Negate x => [x.Input],
         Threshold x => [x.Input],
         Union x => [x.Base, .. x.Inputs],
@@ -209,6 +216,7 @@ public abstract record MirRelationExpr
         Join x => x with { Inputs = x.Inputs.Select(f) },
         Reduce x => x with { Input = f(x.Input) },
         TopK x => x with { Input = f(x.Input) },
+        Window x => x with { Input = f(x.Input) },
         Negate x => x with { Input = f(x.Input) },
         Threshold x => x with { Input = f(x.Input) },
         Union x => x with { Base = f(x.Base), Inputs = x.Inputs.Select(f) },

@@ -66,6 +66,8 @@ public static class MirTyping
                 return x.Limit is MirScalarExpr.Literal { Value: { IsNull: false } limit } && limit.AsInt64 == 1
                     ? input with { Keys = input.Keys.Add(x.GroupKey) }
                     : input;
+            case MirRelationExpr.Window x:
+                return WindowType(x);
             case MirRelationExpr.Negate x:
                 return x.Input.TypeOf() with { Keys = [] };
             case MirRelationExpr.Threshold { Input: MirRelationExpr.Union u } when u.Inputs.All(i => i is MirRelationExpr.Negate):
@@ -80,6 +82,19 @@ public static class MirTyping
             default:
                 throw new UnreachableException(expr.GetType().Name);
         }
+    }
+
+    private static RelationType WindowType(MirRelationExpr.Window x)
+    {
+        var input = x.Input.TypeOf();
+        var keys = input.Keys;
+        for (var i = 0; i < x.Calls.Count && keys.Count < KeysMax; i++)
+        {
+            if (x.Calls[i] is WindowCall.Number { Which: WindowNumber.RowNumber })
+                keys = keys.Add([.. x.PartitionKey, input.Arity + i]);
+        }
+
+        return new RelationType([.. input.Columns, .. x.Calls.Select(c => c.Output)], keys);
     }
 
     private static RelationType ConstantType(MirRelationExpr.Constant x)

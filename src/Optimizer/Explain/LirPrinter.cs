@@ -78,6 +78,14 @@ public static class LirPrinter
                     if (x.Offset > 0)
                         Line(depth + 1, $"Offset: {x.Offset}");
                     break;
+                case LirRelationExpr.Window x:
+                    Line(depth, "→Window Functions");
+                    if (!x.PartitionKey.IsEmpty)
+                        Line(depth + 1, $"Partition By: {string.Join(", ", x.PartitionKey.Select(c => $"#{c}"))}");
+                    if (!x.OrderKey.IsEmpty)
+                        Line(depth + 1, $"Order By: {string.Join(", ", x.OrderKey.Select(MirPrinter.Order))}");
+                    Line(depth + 1, $"Functions: {string.Join(", ", x.Calls.Select(MirPrinter.Call))}");
+                    break;
                 case LirRelationExpr.Negate:
                     Line(depth, "→Negate Diffs");
                     break;

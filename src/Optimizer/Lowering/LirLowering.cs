@@ -103,6 +103,10 @@ internal sealed partial class LirLowering
                 return After(
                     x.Limit is null && x.Offset == 0 ? from : new LirRelationExpr.TopK(from, x.GroupKey, x.OrderKey, x.Limit, x.Offset, from.Columns),
                     mfp);
+            case MirRelationExpr.Window x:
+                from = Unconsolidated(Lower(x.Input).Plan);
+                return After(
+                    new LirRelationExpr.Window(from, x.PartitionKey, x.OrderKey, x.Calls, [.. from.Columns, .. x.Calls.Select(c => c.Output)]), mfp);
             case MirRelationExpr.Negate x:
                 from = Lower(x.Input).Plan;
                 return After(new LirRelationExpr.Negate(from, from.Columns), mfp);

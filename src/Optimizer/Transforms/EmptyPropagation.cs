@@ -21,7 +21,7 @@ public sealed class EmptyPropagation : LocalRewrite
         MirRelationExpr.Join x when x.Inputs.Any(i => i.IsEmpty()) => Empty(node),
         MirRelationExpr.Join x when x.Equivalences.Any(c => c.Any(m => m.IsLiteralNull())) => Empty(node),
         MirRelationExpr.Map or MirRelationExpr.Filter or MirRelationExpr.Project or MirRelationExpr.FlatMap or MirRelationExpr.Reduce
-            or MirRelationExpr.TopK or MirRelationExpr.Negate or MirRelationExpr.Threshold or MirRelationExpr.ArrangeBy
+            or MirRelationExpr.TopK or MirRelationExpr.Window or MirRelationExpr.Negate or MirRelationExpr.Threshold or MirRelationExpr.ArrangeBy
             when node.Children.First().IsEmpty() => Empty(node),
         _ => node,
     };

@@ -44,7 +44,7 @@ internal static class KnownPredicates
                 return [.. Of(x.Input, depth + 1)
                     .Where(p => p.SupportAll(c => keys.Contains(ScalarExprs.Column(c))))
                     .Select(p => p.Permute(c => keys.TakeWhile(k => k != ScalarExprs.Column(c)).Count()))];
-            case MirRelationExpr.TopK or MirRelationExpr.ArrangeBy or MirRelationExpr.Threshold or MirRelationExpr.Negate or MirRelationExpr.FlatMap:
+            case MirRelationExpr.TopK or MirRelationExpr.Window or MirRelationExpr.ArrangeBy or MirRelationExpr.Threshold or MirRelationExpr.Negate or MirRelationExpr.FlatMap:
                 return Of(expr.Children.First(), depth + 1);
             default:
                 return [];

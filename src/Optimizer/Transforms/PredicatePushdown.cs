@@ -42,6 +42,8 @@ public sealed class PredicatePushdown : ITransform
                     p => p.MapColumns(c => x.GroupKey[c]));
             case MirRelationExpr.TopK x:
                 return PushWhere(x, predicates, p => p.Support().Count > 0 && p.SupportAll(c => x.GroupKey.Contains(c)), p => p);
+            case MirRelationExpr.Window x:
+                return PushWhere(x, predicates, p => p.Support().Count > 0 && p.SupportAll(c => x.PartitionKey.Contains(c)), p => p);
             case MirRelationExpr.Negate or MirRelationExpr.Threshold or MirRelationExpr.Union:
                 return expr.MapInputs(input => Push(input, predicates));
             case MirRelationExpr.ArrangeBy:

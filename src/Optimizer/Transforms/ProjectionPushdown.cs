@@ -75,6 +75,8 @@ public sealed class ProjectionPushdown : ITransform
                 return PushReduce(x, outputs, demands);
             case MirRelationExpr.TopK x:
                 return PushTopK(x, outputs, demands);
+            case MirRelationExpr.Window x:
+                return PushWindow(x, outputs, demands);
             case MirRelationExpr.Negate or MirRelationExpr.Union:
                 return expr.MapInputs(input => Push(input, outputs, demands));
             case MirRelationExpr.Threshold or MirRelationExpr.ArrangeBy:
@@ -166,6 +168,31 @@ public sealed class ProjectionPushdown : ITransform
         return Project(
             narrowed with { Input = Push(x.Input, kept, demands) },
             outputs.Select(o => o < keys ? o : keys + aggregates.IndexOf(o)));
+    }
+
+    /// <summary>Calls that nobody reads go; columns too, unless they decide among peers and that matters (see <see cref="PushTopK"/>).</summary>
+    private static MirRelationExpr PushWindow(MirRelationExpr.Window x, ValueArray<int> outputs, Dictionary<int, SortedSet<int>> demands)
+    {
+        var arity = x.Input.Arity();
+        var calls = Enumerable.Range(0, x.Calls.Count).Where(i => outputs.Contains(arity + i)).ToValueArray();
+        if (calls.IsEmpty)
+            return Push(x.Input, outputs, demands);
+        var needed = new SortedSet<int>([
+            .. outputs.Where(o => o < arity), .. x.PartitionKey, .. x.OrderKey.Select(o => o.Column), .. calls.SelectMany(i => x.Calls[i].Columns)]);
+        if (calls.Any(i => x.Calls[i].SeesOrderOfPeers)
+            && !x.Input.TypeOf().Keys.Any(key => key.All(c => x.PartitionKey.Contains(c) || x.OrderKey.Any(o => o.Column == c))))
+        {
+            needed.UnionWith(All(x.Input));
+        }
+
+        var kept = needed.ToValueArray();
+        var place = Enumerable.Range(0, kept.Count).ToDictionary(i => kept[i]);
+        var narrowed = new MirRelationExpr.Window(
+            Push(x.Input, kept, demands),
+            x.PartitionKey.Select(c => place[c]),
+            x.OrderKey.Select(o => o with { Column = place[o.Column] }),
+            calls.Select(i => x.Calls[i].MapColumns(c => place[c])));
+        return Project(narrowed, outputs.Select(o => o < arity ? place[o] : kept.Count + calls.AsSpan().IndexOf(o - arity)));
     }
 
     private static MirRelationExpr PushTopK(MirRelationExpr.TopK x, ValueArray<int> outputs, Dictionary<int, SortedSet<int>> demands)

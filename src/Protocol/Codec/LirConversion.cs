@@ -62,6 +62,9 @@ internal static class LirConversion
                 if (x.Limit is { } limit)
                     wire.TopK.Limit = ExprConversion.ToWire(limit);
                 break;
+            case LirRelationExpr.Window x:
+                wire.Window = WindowConversion.ToWire(x, ToWire(x.Input));
+                break;
             case LirRelationExpr.Negate x:
                 wire.Negate = ToWire(x.Input);
                 break;
@@ -149,6 +152,8 @@ internal static class LirConversion
                     topK.Limit is null ? null : ExprConversion.FromWire(topK.Limit),
                     topK.Offset,
                     columns);
+            case Wire.LirRelation.NodeOneofCase.Window:
+                return WindowConversion.FromWire(plan.Window, FromWire(plan.Window.Input), columns);
             case Wire.LirRelation.NodeOneofCase.Negate:
                 return new LirRelationExpr.Negate(FromWire(plan.Negate), columns);
             case Wire.LirRelation.NodeOneofCase.Threshold:

@@ -60,6 +60,14 @@ public abstract record LirRelationExpr(ValueArray<ColumnType> Columns)
         ulong Offset,
         ValueArray<ColumnType> Columns) : LirRelationExpr(Columns);
 
+    /// <summary>See <see cref="MirRelationExpr.Window"/>; maintained row by row.</summary>
+    public sealed record Window(
+        LirRelationExpr Input,
+        ValueArray<int> PartitionKey,
+        ValueArray<ColumnOrder> OrderKey,
+        ValueArray<WindowCall> Calls,
+        ValueArray<ColumnType> Columns) : LirRelationExpr(Columns);
+
     public sealed record Negate(LirRelationExpr Input, ValueArray<ColumnType> Columns) : LirRelationExpr(Columns);
 
     public sealed record Threshold(LirRelationExpr Input, ValueArray<ColumnType> Columns) : LirRelationExpr(Columns);
@@ -81,6 +89,7 @@ public abstract record LirRelationExpr(ValueArray<ColumnType> Columns)
         Join x => x.Inputs,
         Reduce x => [x.Input],
         TopK x => [x.Input],
+        Window x => [x.Input],
         Negate x => [x.Input],
         Threshold x => [x.Input],
         Union x => x.Inputs,

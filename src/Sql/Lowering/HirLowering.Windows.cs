@@ -1,7 +1,6 @@
-// Window functions, made of operators there are. The rows of a partition become one sorted list of records; unnested with ordinality
+// Window functions that have no operator of their own (those that have: HirLowering.Windows.Maintained.cs), made of others. The rows of a partition become one sorted list of records; unnested with ordinality
 // the list gives each row back with its position, and with the whole list beside it, so that positions are row_number and neighbours are
-// list subscripts. What depends on peers (rank, and frames that end at the current row's last peer) is computed once for each group
-// of peers and joined back. An aggregate over the whole partition needs no list at all.
+// list subscripts. What depends on peers (frames that end at the current row's last peer) is computed once for each group of peers and joined back. An aggregate over the whole partition needs no list at all.
 using Materialize.Core.Collections;
 using Materialize.Expr;
 using Materialize.Repr;
@@ -23,7 +22,10 @@ public sealed partial class HirLowering
     private static readonly ColumnType Position = SqlType.Int64.Nullable(false);
 
     /// <summary>Appends the function's value to each row.</summary>
-    private Rel AddWindow(Rel input, WindowExpr expr, Place place) => Bind(input, bound =>
+    private Rel AddWindow(Rel input, WindowExpr expr, Place place) =>
+        AddMaintained(input, expr, place) ?? AddCollected(input, expr, place);
+
+    private Rel AddCollected(Rel input, WindowExpr expr, Place place) => Bind(input, bound =>
     {
         var outerColumns = Enumerable.Range(0, place.OuterArity).ToList();
         var window = new Window(
@@ -37,9 +39,6 @@ public sealed partial class HirLowering
             expr.Args.Select(e => e.Type));
         return expr.Func switch
         {
-            WindowFunc.RowNumber => Numbered(window, [], (rows, _, ordinal) => (new MirScalarExpr.Column(ordinal), Position)),
-            WindowFunc.Rank => PeerAggregate(window, AggregateFunc.Min),
-            WindowFunc.DenseRank => DenseRank(window),
             WindowFunc.Lag or WindowFunc.Lead => Numbered(window, window.Args, (rows, list, ordinal) => (Neighbour(window, expr, rows, list, ordinal), expr.Output)),
             WindowFunc.FirstValue or WindowFunc.LastValue or WindowFunc.Aggregate => Framed(window, expr),
             _ => throw new System.Diagnostics.UnreachableException(),
@@ -114,30 +113,12 @@ public sealed partial class HirLowering
 
     private static SqlType RecordOf(Window window, ValueArray<MirScalarExpr> extra) => Lists(window, extra).Record;
 
-    /// <summary>An aggregate of the positions of each row's peers: the least is its rank, the greatest where a frame up to its peers ends.</summary>
-    private Rel PeerAggregate(Window window, AggregateFunc func) =>
-        JoinBack(window, PeerPositions(window, func), window.PeerKeys, window.PeerTypes);
-
     /// <summary>Keys, order values, position.</summary>
     private static Rel PeerPositions(Window window, AggregateFunc func)
     {
         var numbered = Numbered(window, [], (_, _, ordinal) => (new MirScalarExpr.Column(ordinal), Position));
         var aggregate = new AggregateExpr(func, [new MirScalarExpr.Column(window.Input.Arity)], false, Position, [], []);
         return new Rel(new MirRelationExpr.Reduce(numbered.Expr, window.PeerKeys, [aggregate]), [.. window.PeerTypes, Position]);
-    }
-
-    private Rel DenseRank(Window window)
-    {
-        // Number the groups of peers instead of the rows.
-        var groups = DistinctBy(window.Input, window.PeerKeys, window.PeerTypes);
-        var keys = window.Keys.Count;
-        var ofGroups = new Window(
-            groups,
-            Enumerable.Range(0, keys).Select(MirScalarExpr (i) => new MirScalarExpr.Column(i)).ToValueArray(), window.KeyTypes,
-            Enumerable.Range(keys, window.OrderBy.Count).Select(MirScalarExpr (i) => new MirScalarExpr.Column(i)).ToValueArray(), window.OrderTypes,
-            window.Orders, [], []);
-        var numbered = Numbered(ofGroups, [], (_, _, ordinal) => (new MirScalarExpr.Column(ordinal), Position));
-        return JoinBack(window, numbered, window.PeerKeys, window.PeerTypes);
     }
 
     /// <summary>The input's rows, each with the last column of the row of <paramref name="values"/> that begins with its keys.</summary>
@@ -171,7 +152,7 @@ public sealed partial class HirLowering
             return JoinBack(window, reduce, window.Keys, window.KeyTypes);
         }
 
-        return frame.IsRows || isWhole || (expr.Func == WindowFunc.FirstValue && frame.Start.Offset is null)
+        return frame.IsRows
             ? RowsFramed(window, expr)
             : PeersFramed(window, expr);
     }
@@ -231,7 +212,7 @@ public sealed partial class HirLowering
 
     private static ScalarFunc ListLength { get; } = ScalarFunctions.ById("list_length");
 
-    /// <summary>A frame from the partition's first row to the current row's last peer: one value for each group of peers.</summary>
+    /// <summary>An aggregate over the frame from the partition's first row to the current row's last peer: one value for each group of peers.</summary>
     private Rel PeersFramed(Window window, WindowExpr expr)
     {
         if (expr.Frame.Start.Offset is not null || expr.Frame.End.Offset != 0)
@@ -247,23 +228,12 @@ public sealed partial class HirLowering
         var list = new MirScalarExpr.Column(joined.Arity - 1);
         var n = window.Input.Arity;
         var peerKeys = Enumerable.Range(0, ends.Arity - 1).ToList();
-        Rel values;
-        if (expr.Func == WindowFunc.Aggregate)
-        {
-            var slice = Call(ScalarFunctions.ListSlice, SqlType.ListOf(record), list, Int8(1), end);
-            var unnest = new MirRelationExpr.FlatMap(joined.Expr, TableFunc.UnnestList, [slice], [record.Nullable(false)]);
-            var args = window.Args.Select((_, i) => Field(new MirScalarExpr.Column(joined.Arity), record, n + i)).ToValueArray();
-            values = new Rel(
-                new MirRelationExpr.Reduce(unnest, peerKeys.Select(MirScalarExpr (i) => new MirScalarExpr.Column(i)).ToValueArray(), [Aggregate(expr, args)]),
-                [.. window.PeerTypes, expr.Output]);
-        }
-        else
-        {
-            var value = Field(Call(ScalarFunctions.ListIndex, record, list, end), record, n);
-            var mapped = Map(joined, [value], [expr.Output]);
-            values = Project(mapped, [.. peerKeys, mapped.Arity - 1]);
-        }
-
+        var slice = Call(ScalarFunctions.ListSlice, SqlType.ListOf(record), list, Int8(1), end);
+        var unnest = new MirRelationExpr.FlatMap(joined.Expr, TableFunc.UnnestList, [slice], [record.Nullable(false)]);
+        var args = window.Args.Select((_, i) => Field(new MirScalarExpr.Column(joined.Arity), record, n + i)).ToValueArray();
+        var values = new Rel(
+            new MirRelationExpr.Reduce(unnest, peerKeys.Select(MirScalarExpr (i) => new MirScalarExpr.Column(i)).ToValueArray(), [Aggregate(expr, args)]),
+            [.. window.PeerTypes, expr.Output]);
         return JoinBack(window, values, window.PeerKeys, window.PeerTypes);
     }
 }

@@ -90,6 +90,8 @@ internal sealed class PlainInterpreter(IReadOnlyDictionary<GlobalId, List<Datum[
                 return Reduce(x);
             case MirRelationExpr.TopK x:
                 return TopK(x);
+            case MirRelationExpr.Window x:
+                return Window(x);
             case MirRelationExpr.Negate x:
                 return Run(x.Input).Select(r => (r.Row, -r.Diff)).ToList();
             case MirRelationExpr.Threshold x:
@@ -163,6 +165,45 @@ internal sealed class PlainInterpreter(IReadOnlyDictionary<GlobalId, List<Datum[
             if (x.Limit is not null && Interpreter.Eval(x.Limit, types, group.First().Row) is { IsNull: false } limit)
                 kept = kept.Take((int)limit.AsInt64);
             result.AddRange(kept.Select(r => (r, 1L)));
+        }
+
+        return result;
+    }
+
+    private List<(Datum[] Row, long Diff)> Window(MirRelationExpr.Window x)
+    {
+        var types = x.Input.TypeOf().Columns;
+        List<(Datum[] Row, long Diff)> result = [];
+        foreach (var group in Consolidate(Run(x.Input), x.Input).GroupBy(r => Key(x.PartitionKey.Select(k => r.Row[k]).AsSpan().ToArray(), x.PartitionKey.Select(k => types[k]))))
+        {
+            var ties = ValueArray.Range(types.Count).Select(c => new ColumnOrder(c, false, true));
+            var rows = group.SelectMany(r => Enumerable.Repeat(r.Row, (int)r.Diff)).ToList();
+            rows.Sort((a, b) => PlainAggregates.Compare([.. x.OrderKey, .. ties], types, a, b));
+            for (var i = 0; i < rows.Count; i++)
+            {
+                string OrderOf(Datum[] row) => Key(x.OrderKey.Select(o => row[o.Column]).AsSpan().ToArray(), x.OrderKey.Select(o => types[o.Column]));
+                bool ArePeers(Datum[] row) => OrderOf(row) == OrderOf(rows[i]);
+                var (first, last) = (rows.FindIndex(ArePeers), rows.FindLastIndex(ArePeers));
+                List<Datum[]> In(WindowRows frame)
+                {
+                    var from = (int)Math.Max(0, frame.Start is { } s ? i + s : 0);
+                    var to = (int)(frame.ToPeers ? last : frame.End is { } e ? Math.Min(rows.Count - 1, i + e) : rows.Count - 1);
+                    return rows[from..Math.Max(from, to + 1)];
+                }
+
+                var values = x.Calls.Select(call => call switch
+                {
+                    WindowCall.Number { Which: WindowNumber.RowNumber } => Datum.FromInt64(i + 1),
+                    WindowCall.Number { Which: WindowNumber.Rank } => Datum.FromInt64(first + 1),
+                    WindowCall.Number => Datum.FromInt64(1 + rows[..first].DistinctBy(OrderOf).Count()),
+                    WindowCall.Neighbour c when i + c.Offset >= 0 && i + c.Offset < rows.Count => rows[(int)(i + c.Offset)][c.Column],
+                    WindowCall.Neighbour c => c.Default is { } other ? rows[i][other] : Datum.Null,
+                    WindowCall.Edge c => In(c.Frame)[c.IsFirst ? 0 : ^1][c.Column],
+                    WindowCall.Aggregate c => PlainAggregates.Compute(new AggregateExpr(c.Func, [new MirScalarExpr.Column(c.Column)], false, c.Output, [], []), In(c.Frame), types),
+                    _ => throw new ArgumentException(call.GetType().Name),
+                });
+                result.Add(([.. rows[i], .. values], 1));
+            }
         }
 
         return result;

@@ -1,0 +1,333 @@
+using Materialize.Core.Hashing;
+using Materialize.Core.Rows;
+using Materialize.Dataflow.Runtime;
+using Materialize.Dataflow.Traces;
+
+namespace Materialize.Dataflow.Operators;
+
+// Window functions, kept up to date. Each partition is a tree of its rows in order (WindowTree), of the present only: times are totally ordered, and deltas come whole and in order, so that a partition is worked on at one time after another.
+// For each time: the difference of the output is emitted by walks over the places that its changes touch (WindowWalk), then the changes are applied to the tree. Both are cut into pieces of some milliseconds; the hold stays at the delta's
+// least time until all of it is done.
+//
+// Rows are sealed and sorted by an arrangement, of which nobody holds the trace: it keeps nothing.
+
+/// <summary>
+/// See <see cref="Stream{TTime}.Window"/>. Shape: rows, sealed. Time: of the change. Work: O(log) and the rows that a change touches. State: a tree of rows for each partition.
+/// </summary>
+internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+{
+    private const long RowsPerRun = 32 * 1024;
+    private const int ChangesPerStep = 1024;
+    private const int FlushRows = 8192;
+    private const long RetiredBytesMax = 512 * 1024;
+    private readonly InputPort<ArrangedDelta<TTime>> _input;
+    private readonly OutputPort<UpdateBatch<TTime>> _ok;
+    private readonly OutputPort<UpdateBatch<TTime>> _errors;
+    private readonly AccumulatorTable _partitions;
+    private readonly WindowTree _tree;
+    private readonly WindowWalk _walk;
+    private readonly Output _output;
+    private readonly WindowDelta<TTime> _changes = new();
+    private readonly Queue<ArrangedDelta<TTime>> _work = new();
+    private readonly byte[] _negativeError;
+    private int _row;            // of the first delta: where the running key begins
+    private int _end;            // and ends
+    private int _partition;
+    private int[] _order = [];   // its rows by time, where there are several
+    private int _first;          // of the running time, in _order or in the delta
+    private int _last;
+    private bool _isOrdered;
+    private Stage _stage;
+    private int _applied;
+
+    private enum Stage
+    {
+        Key,
+        Time,
+        Walking,
+        Applying,
+    }
+
+    private WindowOperator(Arranged<TTime> source, string name, WindowPlan plan)
+        : base(source.Scope.Graph, name)
+    {
+        if (!TTime.IsTotal)
+            throw new NotSupportedException("windows of this kind need totally ordered times");
+        _input = this.NewInput(source);
+        _ok = new OutputPort<UpdateBatch<TTime>>(this);
+        _errors = new OutputPort<UpdateBatch<TTime>>(this);
+        _partitions = new AccumulatorTable(source.KeyShape, sizeof(WindowRoot));
+        _negativeError = plan.NegativeError.ToArray();
+        var needs = new WindowNeeds(plan);
+        _tree = new WindowTree(plan.Accumulations, needs.CountsGroups);
+        _walk = new WindowWalk(plan, needs, _tree);
+        _output = new Output(plan, _tree, this);
+    }
+
+    public static OkErr<TTime> Build(Stream<TTime> source, string name, WindowPlan plan)
+    {
+        var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, plan.Split, plan.KeyShape, plan.RowShape, RowShape.Variable);
+        var arranged = ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", plan.KeyShape);
+        if (!TTime.IsTotal)
+        {
+            var whole = GeneralReduceOperator<TTime>.Build(arranged, name, new WholeWindow(plan), plan.Shape);
+            return whole with { Errors = whole.Errors.Concat(errors) };
+        }
+
+        var op = new WindowOperator<TTime>(arranged, name, plan);
+        var own = new Stream<TTime>(source.Scope, op._errors, RowShape.Variable);
+        return new OkErr<TTime>(new Stream<TTime>(source.Scope, op._ok, plan.Shape), own.Concat(errors));
+    }
+
+    public override void Run()
+    {
+        while (_input.TryTake(out var delta))
+        {
+            Core.Invariant.Check(delta.Batches.Length == 1, "a new arrangement gives its deltas as single batches");
+            _work.Enqueue(delta);
+        }
+
+        var fuel = RowsPerRun;
+        while (fuel > 0 && _work.TryPeek(out var work))
+        {
+            if (!Advance(work.Batches[0], ref fuel))
+                break;
+            Finish();
+            _work.Dequeue();
+            _row = 0;
+            work.Release();
+        }
+
+        Finish();
+        Flush();
+        if (_stage == Stage.Key)
+            _partitions.CollectKeys();
+        SetHold(_work.TryPeek(out var next) ? next.MinStamp : null);
+        if (_work.Count > 0)
+            Activate();
+    }
+
+    public override void Dispose()
+    {
+        foreach (var work in _work)
+            work.Release();
+        _work.Clear();
+        foreach (var number in _partitions.Numbers())
+            _tree.Drop(ref RootOf(number));
+        _walk.Dispose();
+        _tree.Dispose();
+        _partitions.Dispose();
+        _output.Dispose();
+    }
+
+    protected override void MeasureState(StateMeter meter)
+    {
+        foreach (var work in _work)
+            work.Batches[0].Measure(meter);
+        _partitions.Measure(meter);
+        _tree.Measure(meter);
+        _walk.Measure(meter);
+        _output.Measure(meter);
+        _output.Rows.Measure(meter);
+        _output.Errors.Measure(meter);
+    }
+
+    private ref WindowRoot RootOf(int number) => ref *(WindowRoot*)_partitions.Accumulator(number);
+
+    // After that nothing is looked at any more that was retired.
+    private void Finish()
+    {
+        _output.Finish();
+        _tree.Collect();
+    }
+
+    private void Flush()
+    {
+        _ok.Send(_output.Rows.Build());
+        _errors.Send(_output.Errors.Build());
+    }
+
+    // Goes on with a delta; false when fuel was used up before its end.
+    private bool Advance(Batch<TTime> delta, ref long fuel)
+    {
+        ulong scratch;
+        while (true)
+        {
+            if (fuel <= 0)
+                return false;
+            switch (_stage)
+            {
+                case Stage.Key:
+                    if (_row >= delta.Count)
+                        return true;
+                    BeginKey(delta);
+                    break;
+                case Stage.Time:
+                    if (!BeginTime(delta))
+                    {
+                        EndKey();
+                        break;
+                    }
+
+                    _walk.Begin(RootOf(_partition), _changes);
+                    _stage = Stage.Walking;
+                    fuel--;
+                    break;
+                case Stage.Walking:
+                    if (delta.KeysStored)
+                    {
+                        _output.SetKey(delta.Keys.Address(_row), keyLies: true);
+                    }
+                    else
+                    {
+                        scratch = RowHash.Unmix(delta.Hashes[_row]);
+                        _output.SetKey((byte*)&scratch, keyLies: false);
+                    }
+
+                    if (!_walk.Run(ref fuel, _output))
+                        return false;
+                    _applied = 0;
+                    _stage = Stage.Applying;
+                    break;
+                default:
+                    ref var root = ref RootOf(_partition);
+                    var wasNegative = root.Negatives > 0;
+                    var more = Math.Min(_changes.Count, _applied + ChangesPerStep);
+                    _tree.Apply(ref root, _changes, _applied, more);
+                    fuel -= more - _applied;
+                    _applied = more;
+                    if (wasNegative != root.Negatives > 0)
+                        _output.AddError(_negativeError, root.Negatives > 0 ? 1 : -1);
+                    if (_tree.RetiredBytes > RetiredBytesMax)
+                        Finish();
+                    if (_applied < _changes.Count)
+                        break;
+                    _first = _last;
+                    _stage = Stage.Time;
+                    break;
+            }
+        }
+    }
+
+    private void BeginKey(Batch<TTime> delta)
+    {
+        _end = delta.EndOfKey(_row);
+        ulong scratch;
+        byte* key = (byte*)&scratch;
+        var keyLength = delta.Keys.Shape.Width;
+        if (delta.KeysStored)
+        {
+            key = delta.Keys.Address(_row);
+            keyLength = delta.Keys.Length(_row);
+        }
+
+        if (_row + 32 < delta.Count)
+            _partitions.Prefetch(delta.Hashes[_row + 32]);
+        if (_row + 16 < delta.Count)
+            _partitions.PrefetchRecord(delta.Hashes[_row + 16]);
+        _partitions.Reserve(1);
+        _partition = _partitions.FindOrAdd(delta.Hashes[_row], key, keyLength);
+        _isOrdered = delta.Times != null;
+        _first = _isOrdered ? 0 : _row;
+        if (_isOrdered)
+            SortByTime(delta);
+        _stage = Stage.Time;
+    }
+
+    private void EndKey()
+    {
+        ref var root = ref RootOf(_partition);
+        if (root.Page == null)
+            _partitions.Remove(_partition);
+        _row = _end;
+        _stage = Stage.Key;
+    }
+
+    // The key's changes at its next time; false if there are none.
+    private bool BeginTime(Batch<TTime> delta)
+    {
+        if (!_isOrdered)
+        {
+            if (_first >= _end)
+                return false;
+            _last = _end;
+            _changes.Set(delta, _first, _end);
+            _output.Time = delta.UniformTime;
+            return true;
+        }
+
+        var count = _end - _row;
+        if (_first >= count)
+            return false;
+        var time = delta.Times[_order[_first]];
+        _last = _first + 1;
+        while (_last < count && delta.Times[_order[_last]].Equals(time))
+            _last++;
+        _changes.Set(delta, _order, _first, _last);
+        _output.Time = time;
+        return true;
+    }
+
+    private void SortByTime(Batch<TTime> delta)
+    {
+        var count = _end - _row;
+        if (_order.Length < count)
+            _order = new int[Math.Max(count, Math.Max(64, _order.Length * 2))];
+        var isSorted = true;
+        for (var i = 0; i < count; i++)
+        {
+            _order[i] = _row + i;
+            isSorted &= i == 0 || delta.Times[_row + i - 1].CompareTo(delta.Times[_row + i]) <= 0;
+        }
+
+        if (isSorted)
+            return;
+        var times = delta.Times;
+        _order.AsSpan(0, count).Sort((a, b) =>
+        {
+            var order = times[a].CompareTo(times[b]);
+            return order != 0 ? order : a.CompareTo(b);
+        });
+    }
+
+    private sealed class Output(WindowPlan plan, WindowTree tree, WindowOperator<TTime> op) : WindowOutput(plan, tree)
+    {
+        private readonly TTime[] _times = new TTime[EntriesMax];
+
+        public BatchBuilder<TTime> Rows { get; } = new(plan.Shape);
+
+        public BatchBuilder<TTime> Errors { get; } = new(RowShape.Variable);
+
+        /// <summary>Of what is added from now on.</summary>
+        public TTime Time { get; set; }
+
+        public void AddError(ReadOnlySpan<byte> error, long diff)
+        {
+            Errors.Rows.Append(error);
+            Errors.Add(Time, diff);
+        }
+
+        public override void Dispose()
+        {
+            base.Dispose();
+            Rows.Dispose();
+            Errors.Dispose();
+        }
+
+        protected override void Added(int entry) => _times[entry] = Time;
+
+        protected override void Emit(int entry, byte* row, int length, long diff)
+        {
+            Rows.Rows.Append(row, length);
+            Rows.Add(_times[entry], diff);
+            if (Rows.Count >= FlushRows)
+                op.Flush();
+        }
+
+        protected override void EmitError(int entry, ReadOnlySpan<byte> error, long diff)
+        {
+            Errors.Rows.Append(error);
+            Errors.Add(_times[entry], diff);
+        }
+    }
+}
