@@ -15,6 +15,7 @@ namespace Materialize.Dataflow.Operators;
 internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const int FlushRows = 8192;
+    private const int RowsPerRun = 128 * 1024;
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _output;
     private readonly OutputPort<UpdateBatch<TTime>> _errors;
@@ -63,8 +64,11 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
 
     public override void Run()
     {
-        while (_input.TryTake(out var batch))
+        var rows = 0;
+        while (rows < RowsPerRun && _input.TryTake(out var batch))
         {
+            rows += batch.Count;
+
             // Inside loops each time is worked on by itself: batches of different rounds are not mixed.
             if (!TTime.IsTotal)
             {
@@ -83,6 +87,8 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         for (var w = 0; w < _builders.Length; w++)
             _output.SendTo(w, _builders[w].Build());
         _errors.Send(_errorRows.Build());
+        if (!_input.IsEmpty)
+            Activate();
     }
 
     public override void Dispose()
