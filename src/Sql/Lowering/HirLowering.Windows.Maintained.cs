@@ -26,7 +26,8 @@ public sealed partial class HirLowering
 
         var columns = new MappedColumns(input.Expr, input.Arity);
         var node = new MirRelationExpr.Window(
-            input.Expr, columns.Of(partition), Ordered(columns.Of(order), expr.Orders), [make(columns.Of(args))]) with { Input = columns.Expr };
+            input.Expr, columns.Of(partition), Ordered(columns.Of(order), expr.Orders), [make(columns.Of(args))]) with
+        { Input = columns.Expr };
         return new Rel(
             new MirRelationExpr.Project(node, [.. ValueArray.Range(input.Arity), input.Arity + columns.Added]), [.. input.Columns, expr.Output]);
     }

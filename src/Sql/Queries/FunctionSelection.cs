@@ -158,7 +158,8 @@ internal static class FunctionSelection
             }
 
             SqlException NotThere() => new(
-                SqlState.InternalError, $"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist") { Position = position };
+                SqlState.InternalError, $"function {signature.Name}({string.Join(", ", bound.Select(b => Coercion.MessageName(b.Type.Type)))}) does not exist")
+            { Position = position };
         }
 
         public static Candidate? TryMatch(StatementContext context, FunctionSignature signature, IReadOnlyList<Coercible> args, SqlType?[] known)
