@@ -83,8 +83,11 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     {
         while (_input.TryTake(out var delta))
         {
-            Core.Invariant.Check(delta.Batches.Length == 1, "a new arrangement gives its deltas as single batches");
-            _work.Enqueue(delta);
+            Core.Invariant.Check(delta.Batches.Length <= 1, "a new arrangement gives its deltas as single batches");
+            if (delta.Batches.Length == 1)
+                _work.Enqueue(delta);
+            else
+                delta.Release(); // all of it cancelled
         }
 
         var fuel = RowsPerRun;
@@ -123,7 +126,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     protected override void MeasureState(StateMeter meter)
     {
         foreach (var work in _work)
-            work.Batches[0].Measure(meter);
+            work.Measure(meter);
         _partitions.Measure(meter);
         _tree.Measure(meter);
         _walk.Measure(meter);
