@@ -69,10 +69,17 @@ internal sealed record AcknowledgedRowsRun(string Kills, int RowsMin, int RowsMa
 
         await MoreRowsAsync("after the last kill");
 
-        Task MoreRowsAsync(string when)
+        async Task MoreRowsAsync(string when)
         {
             var (goal, reads) = (Count + random.Next(RowsMin, RowsMax), Reads);
-            return Eventually.HoldsAsync($"{goal} rows acknowledged and a read {when}", () => Task.FromResult(Count >= goal && Reads > reads));
+            try
+            {
+                await Eventually.HoldsAsync($"{goal} rows acknowledged and a read {when}", () => Task.FromResult(Count >= goal && Reads > reads));
+            }
+            catch (TimeoutException e)
+            {
+                throw new TimeoutException($"{e.Message}: {Count} rows, {Reads} reads where there were {reads}\n{_server.State}", e);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ internal sealed class KilledServer : IAsyncDisposable
 {
     private readonly TemporaryDirectory _directory = new();
     private EnvironmentProcess? _current;
+    private readonly System.Collections.Concurrent.ConcurrentQueue<string> _cutOff = new();
 
     public EnvironmentProcess Current => Volatile.Read(ref _current) ?? throw new InvalidOperationException("not started");
 
@@ -51,11 +52,15 @@ internal sealed class KilledServer : IAsyncDisposable
             }
             catch (Exception e) when (IsAway(e))
             {
+                _cutOff.Enqueue($"{DateTime.UtcNow:HH:mm:ss.fff} {e.GetType().Name}: {e.Message} {e.InnerException?.Message}");
                 // Away: asked again, as a client would, without keeping a processor busy that its start needs.
                 await Task.Delay(20, CancellationToken.None);
             }
         }
     }
+
+    /// <summary>What is known, for who has to find out why something did not happen.</summary>
+    public string State => string.Join("\n", [.. Kills, "clients were told:", .. _cutOff.TakeLast(12), "the log ends:", .. Current.Log.Split('\n').TakeLast(60)]);
 
     public async ValueTask DisposeAsync()
     {
