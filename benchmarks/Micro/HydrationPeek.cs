@@ -126,7 +126,7 @@ internal sealed unsafe class HydrationPeek(long rows, TimeSpan idle) : IDisposab
         }));
         if (!loaded.Wait(TimeSpan.FromMinutes(1)))
             throw new InvalidOperationException("the rows to look up are not there", _failed);
-        Thread.Sleep(500);
+        Thread.Sleep(500); // Workers merge on while idle, and nobody says when they are done; what is measured next should not be that.
     }
 
     private void Hydrate()
@@ -185,7 +185,7 @@ internal sealed unsafe class HydrationPeek(long rows, TimeSpan idle) : IDisposab
             for (long wait; (wait = due - Stopwatch.GetTimestamp()) > 0;)
             {
                 if (wait > Stopwatch.Frequency / 5000)
-                    Thread.Sleep(TimeSpan.FromTicks(1000));
+                    Thread.Sleep(TimeSpan.FromTicks(1000)); // A client's pace: peeks come at their times, whatever the answers take.
                 else
                     Thread.SpinWait(20);
             }
@@ -212,7 +212,7 @@ internal sealed unsafe class HydrationPeek(long rows, TimeSpan idle) : IDisposab
         }
 
         for (var patience = 0; Volatile.Read(ref answered) < asked && _failed is null && patience < 10_000; patience++)
-            Thread.Sleep(1);
+            Thread.Sleep(1); // Not a signal for each answer: that would be measured too.
         lock (latencies)
         {
             if (wrong > 0 || answered < asked)

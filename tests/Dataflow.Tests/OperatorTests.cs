@@ -91,6 +91,40 @@ public sealed class OperatorTests
             input => new Bag(input.SelectMany(r => Enumerable.Range(0, (int)Math.Max(1, r.Key.B % 4)).Select(i => ((r.Key.A, (ulong)i), 2 * r.Value)))));
     }
 
+    [Fact]
+    public void A_run_of_a_flat_map_is_bounded_by_bytes_too()
+    {
+        using var rig = new Rig(1);
+        var (bytes, rows) = (0L, 0);
+        InputHandle<Time> input = null!;
+        rig.Build((scope, _) =>
+        {
+            (input, var stream) = scope.NewInput("input", new RowShape(8), 0);
+            var row = new byte[1 << 20];
+            stream.FlatMap("widen", (_, to) =>
+            {
+                to.Rows.Append(row);
+                to.Position++;
+                to.More = to.Position < 200;
+            }, RowShape.Variable).Ok.ForEach("count", batch =>
+            {
+                rows += batch.Count;
+                for (var i = 0; i < batch.Count; i++)
+                    bytes += batch.RowLength(i);
+            });
+        });
+        input.Rows.Append(new byte[8]);
+        input.Commit(0, 1);
+        input.Close();
+        for (var (more, before) = (true, 0L); more; before = bytes)
+        {
+            more = rig.Group.StepAll();
+            Assert.True(bytes - before <= 48 << 20, $"{bytes - before} bytes in one step");
+        }
+
+        Assert.Equal(200, rows);
+    }
+
     [Theory, MemberData(nameof(Cases))]
     public void Arrange_then_as_stream_is_the_input(int shape, int workers)
     {

@@ -36,27 +36,6 @@ internal static class VariableTable
 {
     public const string Version = "v26.1.0";
 
-    // What gates syntax in Materialize (reference, system-catalog §10.3) and nothing here: scripts and tools set them, and what they allow is there, or says that it is not.
-    private const string FlagsOn =
-        """
-        enable_explain_pushdown enable_collection_partition_by enable_connection_validation_syntax enable_alter_swap enable_mz_notices enable_copy_to_expr
-        enable_copy_from_remote enable_envelope_upsert_inline_errors enable_aws_msk_iam_auth enable_network_policies enable_sql_server_source enable_iceberg_sink
-        enable_replacement_materialized_views enable_variadic_left_join_lowering enable_new_outer_join_lowering enable_letrec_fixpoint_analysis
-        enable_multi_replica_sources enable_notices_for_index_already_exists enable_notices_for_index_empty_key enable_notices_for_equals_null
-        """;
-
-    private const string FlagsOff =
-        """
-        allow_real_time_recency enable_date_bin_hopping enable_binary_date_bin enable_envelope_debezium_in_subscribe enable_envelope_materialize enable_index_options
-        enable_list_length_max enable_list_n_layers enable_list_remove enable_logical_compaction_window enable_unlimited_retain_history enable_primary_key_not_enforced
-        enable_raise_statement enable_repeat_row enable_replica_targeted_materialized_views unsafe_enable_table_check_constraint unsafe_enable_table_foreign_key
-        unsafe_enable_unorchestrated_cluster_replicas unsafe_enable_unstable_dependencies enable_within_timestamp_order_by_in_subscribe enable_cardinality_estimates
-        enable_kafka_broker_matching_rules enable_alter_set_cluster enable_managed_cluster_availability_zones enable_time_at_time_zone enable_load_generator_counter
-        enable_load_generator_clock enable_load_generator_datums enable_load_generator_key_value enable_eager_delta_joins enable_refresh_every_mvs
-        enable_cluster_schedule_refresh enable_session_timelines enable_kafka_sink_headers enable_alter_table_add_column enable_zero_downtime_cluster_reconfiguration
-        enable_join_prioritize_arranged enable_redacted_test_option
-        """;
-
     private static readonly Variable[] All =
     [
         new("application_name", VariableKind.Text, "", "name of the application, for logs") { IsReported = true },
@@ -115,13 +94,8 @@ internal static class VariableTable
             Allowed = ["off"],
         },
         new("unsafe_enable_unsafe_functions", VariableKind.Bool, "off", "functions for tests") { IsSystem = true },
-        .. Flags("on", FlagsOn),
-        .. Flags("off", FlagsOff),
         new("unsafe_enable_table_keys", VariableKind.Bool, "off", "PRIMARY KEY and UNIQUE are parsed and not enforced") { IsSystem = true },
     ];
-
-    private static IEnumerable<Variable> Flags(string value, string names) =>
-        names.Split((char[])[' ', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries).Select(n => new Variable(n, VariableKind.Bool, value, "no effect") { IsSystem = true });
 
     private static readonly FrozenDictionary<string, Variable> ByName =
         All.ToFrozenDictionary(v => v.Name, StringComparer.OrdinalIgnoreCase);

@@ -5,11 +5,12 @@ using Materialize.Dataflow.Traces;
 namespace Materialize.Dataflow.Operators;
 
 /// <summary>
-/// Any number of rows from each row. Time: of the input. Work: what the function does; yields after <see cref="RowsPerRun"/> output rows, between calls. State: input waiting.
+/// Any number of rows from each row. Time: of the input. Work: what the function does; yields after <see cref="RowsPerRun"/> output rows or <see cref="BytesPerRun"/>, between calls. State: input waiting.
 /// </summary>
 internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const int RowsPerRun = 64 * 1024;
+    private const long BytesPerRun = 32 << 20; // what is sent waits for those downstream, who run after this
     private const int FlushRows = 8192;
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _ok;
@@ -20,6 +21,7 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
     private readonly FlatMapOutput _output;
     private readonly Queue<UpdateBatch<TTime>> _waiting = new();
     private int _row;
+    private long _bytes; // made in this run
 
     private FlatMapOperator(Stream<TTime> source, string name, FlatMapFunction function, RowShape shape)
         : base(source.Scope.Graph, name)
@@ -47,9 +49,10 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
         while (_input.TryTake(out var batch))
             _waiting.Enqueue(batch);
         var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
-        while (produced < RowsPerRun && _waiting.TryPeek(out var batch))
+        _bytes = 0;
+        while (produced < RowsPerRun && _bytes < BytesPerRun && _waiting.TryPeek(out var batch))
         {
-            while (_row < batch.Count && produced < RowsPerRun)
+            while (_row < batch.Count && produced < RowsPerRun && _bytes < BytesPerRun)
                 produced += 1 + Call(batch);
             if (_row < batch.Count)
                 break;
@@ -88,12 +91,14 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
     {
         var before = _rows.Rows.Count;
         var errorsBefore = _errorRows.Rows.Count;
+        var bytesBefore = _rows.Rows.Bytes;
         _output.More = false;
         _output.Diffs.Clear();
         _function(batch.RowAddress(_row), _output);
         var time = batch.TimeAt(_row);
         var diff = batch.DiffAt(_row);
         var made = _rows.Rows.Count - before;
+        _bytes += _rows.Rows.Bytes - bytesBefore;
         if (_output.Diffs.Count == 0)
         {
             _rows.AddMany(made, time, diff);

@@ -270,7 +270,7 @@ internal abstract unsafe class GroupReduceOperator<TTime, TReduction> : GroupCha
                 if (!_reading.IsCompleted)
                     return done;
                 Unpin();
-                _reading.GetAwaiter().GetResult();
+                _reading.GetAwaiter().GetResult(); // it is over: this only hears whether it failed
                 _stage = Stage.Emitting;
             }
 

@@ -2,8 +2,7 @@
 // big-endian bytes and a body; an empty one keeps the connection alive. Big-endian lengths and the magic make a stranger (an HTTP
 // client, say) fail on its first eight bytes. Source: reference, consistency-and-time §14.
 //
-// Threads: one task writes, from a bounded queue, so that what several senders bring meanwhile goes out in one write (measured: writing on the senders' threads halves the wakes
-// of a single client and costs sixteen a tenth of their rate or more); whoever calls ReceiveAsync reads, so a slow reader holds the peer back. One
+// Threads: one task writes, from a bounded queue, so that what several senders bring meanwhile goes out in one write; whoever calls ReceiveAsync reads, so a slow reader holds the peer back. One
 // timer does both clocks: it sends keep-alives and finds the peer dead. "Idle" counts only while this side waits for the peer: a
 // receiver that takes long over a message does not kill its own connection.
 

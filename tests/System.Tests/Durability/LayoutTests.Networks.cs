@@ -110,6 +110,7 @@ public sealed partial class LayoutTests
                     // Nobody listens, as is usual; or it was turned away.
                 }
 
+                // Nothing is waited for: a stranger that knocks now and then, and leaves the processor to those it disturbs.
                 await Task.Delay(5, cancel);
             }
         }
