@@ -87,15 +87,28 @@ internal static class VariableTable
         new("max_copy_from_row_size", VariableKind.ByteSize, "128MB", "longest row of COPY FROM") { IsSystem = true },
         new("persist_fast_path_limit", VariableKind.Integer, "25", "most rows a query may ask of storage directly") { IsSystem = true },
         new("enable_create_table_from_source", VariableKind.Bool, "on", "CREATE TABLE … FROM SOURCE") { IsSystem = true },
-        new("enable_expressions_in_limit_syntax", VariableKind.Bool, "on", "expressions in LIMIT") { IsSystem = true },
         new("enable_rbac_checks", VariableKind.Bool, "off", "whether privileges are checked; not built yet, so it cannot be on")
         {
             IsSystem = true,
             Allowed = ["off"],
         },
-        new("unsafe_enable_unsafe_functions", VariableKind.Bool, "off", "functions for tests") { IsSystem = true },
-        new("unsafe_enable_table_keys", VariableKind.Bool, "off", "PRIMARY KEY and UNIQUE are parsed and not enforced") { IsSystem = true },
+        Flag("enable_alter_set_cluster", "ALTER … SET CLUSTER"),
+        Flag("enable_alter_table_add_column", "ALTER TABLE … ADD COLUMN"),
+        Flag("enable_cluster_schedule_refresh", "SCHEDULE = ON REFRESH of clusters"),
+        Flag("enable_envelope_debezium_in_subscribe", "ENVELOPE DEBEZIUM of SUBSCRIBE"),
+        Flag("enable_load_generator_clock", "LOAD GENERATOR CLOCK"),
+        Flag("enable_load_generator_counter", "LOAD GENERATOR COUNTER"),
+        Flag("enable_managed_cluster_availability_zones", "AVAILABILITY ZONES of clusters"),
+        Flag("enable_raise_statement", "RAISE"),
+        Flag("enable_refresh_every_mvs", "REFRESH EVERY and REFRESH AT of materialized views"),
+        Flag("enable_zero_downtime_cluster_reconfiguration", "WITH (WAIT …) of ALTER CLUSTER"),
+        Flag("unsafe_enable_table_check_constraint", "CHECK is parsed and not enforced"),
+        Flag("unsafe_enable_table_foreign_key", "REFERENCES is parsed and not enforced"),
+        Flag("unsafe_enable_table_keys", "PRIMARY KEY and UNIQUE are parsed and not enforced"),
     ];
+
+    /// <summary>What allows a piece of syntax that is off unless somebody asks for it (reference, system-catalog §10.3). Only those are here that the planner looks at.</summary>
+    private static Variable Flag(string name, string allows) => new(name, VariableKind.Bool, "off", allows) { IsSystem = true };
 
     private static readonly FrozenDictionary<string, Variable> ByName =
         All.ToFrozenDictionary(v => v.Name, StringComparer.OrdinalIgnoreCase);

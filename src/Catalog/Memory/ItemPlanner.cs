@@ -86,7 +86,7 @@ public static class ItemPlanner
             IsSystem = true,
         };
         // Feature flags guard making new things, not keeping what there is.
-        var catalog = new SessionCatalog(state, session, name => name.StartsWith("enable_", StringComparison.Ordinal) ? "on" : null);
+        var catalog = new SessionCatalog(state, session, name => name.Contains("enable_", StringComparison.Ordinal) ? "on" : null);
         return Planner.Plan(catalog, SqlParser.ParseStatements(sql).Single().Statement, Params.None, sql);
     }
 

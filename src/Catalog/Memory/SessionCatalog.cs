@@ -79,7 +79,7 @@ public sealed class SessionCatalog(CatalogState state, SessionContext session, F
 
     public CatalogNetworkPolicy? ResolveNetworkPolicy(string name) => null;
 
-    public bool IsEnabled(string flag) => variables(flag) is "on" or "true";
+    public bool IsEnabled(string flag) => (variables(flag) ?? throw new InvalidOperationException($"the planner asks for \"{flag}\", which no variable is")) is "on" or "true";
 
     public string? GetVariable(string name) => variables(name);
 
