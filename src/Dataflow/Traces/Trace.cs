@@ -23,7 +23,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     // Few batches where every change is looked up, few rewrites where only now and then somebody reads.
     private int TierRatio => _probing > 0 ? RatioMin : RatioMax;
     private const int RatioMin = 4;
-    private const int RatioMax = 8;
+    private const int RatioMax = 32;
     private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
     private readonly Worker _worker;
     private readonly List<TraceHold<TTime>> _holds = [];
@@ -169,11 +169,9 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     {
         if (delta.Unsorted is { } rows)
         {
-            var recent = RecentFor();
+            var recent = RecentFor(delta.Updates);
             foreach (var batch in rows)
                 recent.Append(batch);
-            if (recent.IsFull)
-                FlushRecent();
         }
         else
         {
@@ -193,14 +191,16 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
             return;
         }
 
-        var recent = RecentFor();
-        recent.Append(delta);
-        if (recent.IsFull)
-            FlushRecent();
+        RecentFor(delta.Count).Append(delta);
     }
 
-    private Recent<TTime> RecentFor() =>
-        _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax / 2 : 0);
+    // Where so many rows go.
+    private Recent<TTime> RecentFor(int rows)
+    {
+        if (_recent?.IsFull(rows) == true)
+            FlushRecent();
+        return _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax : 0);
+    }
 
     // New rows pay for merging.
     private void Pay(int rows)
