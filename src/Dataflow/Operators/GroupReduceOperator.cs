@@ -24,15 +24,14 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
     private readonly Queue<Work> _work = new();
     private TraceHold<TTime>? _hold;
 
-    /// <param name="probes">Whether every change makes it read the group.</param>
-    protected GroupChangeOperator(Arranged<TTime> source, string name, bool probes = true)
+    protected GroupChangeOperator(Arranged<TTime> source, string name)
         : base(source.Scope.Graph, name)
     {
         if (!TTime.IsTotal)
             throw new NotSupportedException("group reductions of this kind need totally ordered times");
         _input = this.NewInput(source);
         _trace = source.SharedTrace;
-        _hold = _trace.NewHold(probes);
+        _hold = _trace.NewHold();
         Floor = source.Floor;
     }
 

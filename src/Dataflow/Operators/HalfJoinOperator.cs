@@ -33,7 +33,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         _input = this.NewInput(keyed);
         _deltas = this.NewInput(arranged);
         _trace = arranged.SharedTrace;
-        _hold = _trace.NewHold(probes: true);
+        _hold = _trace.NewHold();
         _tools = new MergeTools<TTime>(Graph.Worker.Scratch, arranged.KeyShape, keyed.Shape);
         _stash = new TimeStash<TTime>(arranged.KeyShape, keyed.Shape);
         _strict = strict;

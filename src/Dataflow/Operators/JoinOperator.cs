@@ -34,8 +34,8 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
         _right = this.NewInput(right);
         _leftTrace = left.SharedTrace;
         _rightTrace = right.SharedTrace;
-        _leftHold = _leftTrace.NewHold(probes: true);
-        _rightHold = _rightTrace.NewHold(probes: true);
+        _leftHold = _leftTrace.NewHold();
+        _rightHold = _rightTrace.NewHold();
         _output = new MatchOutput<TTime>(this, kernel, shape, MatchTimes.Any, left.Floor, right.Floor);
     }
 

@@ -21,14 +21,22 @@ internal enum MatchTimes
 }
 
 /// <summary>A sorted batch to be matched with a snapshot, and how far that has come. Owns a reference to both.</summary>
-internal sealed class MatchWork<TTime>(Batch<TTime> probes, Snapshot<TTime> stored, bool probesAreLeft) where TTime : unmanaged, ITime<TTime>
+internal sealed class MatchWork<TTime> where TTime : unmanaged, ITime<TTime>
 {
-    public Batch<TTime> Probes { get; } = probes;
+    public MatchWork(Batch<TTime> probes, Snapshot<TTime> stored, bool probesAreLeft)
+    {
+        Probes = probes;
+        Stored = stored;
+        ProbesAreLeft = probesAreLeft;
+        stored.Trace.NoteLookups(probes.Count);
+    }
 
-    public Snapshot<TTime> Stored { get; } = stored;
+    public Batch<TTime> Probes { get; }
+
+    public Snapshot<TTime> Stored { get; }
 
     /// <summary>Whether the probe's value is the kernel's part 1 and the stored value part 2.</summary>
-    public bool ProbesAreLeft { get; } = probesAreLeft;
+    public bool ProbesAreLeft { get; }
 
     public Stamp MinStamp { get; init; }
 
