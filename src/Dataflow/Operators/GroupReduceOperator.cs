@@ -18,7 +18,7 @@ namespace Materialize.Dataflow.Operators;
 /// <summary>The frame of what follows an arrangement key by key: deltas in time order, fuel, and the hold on the trace.</summary>
 internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long RowsPerRun = 256 * 1024;
+    private const long RowsPerRun = 64 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly Trace<TTime> _trace;
     private readonly Queue<Work> _work = new();

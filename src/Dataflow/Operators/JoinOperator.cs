@@ -17,7 +17,7 @@ namespace Materialize.Dataflow.Operators;
 /// </summary>
 internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long RowsPerRun = 512 * 1024;
+    private const long RowsPerRun = 128 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _left;
     private readonly InputPort<ArrangedDelta<TTime>> _right;
     private readonly Trace<TTime> _leftTrace;

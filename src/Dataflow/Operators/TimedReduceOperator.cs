@@ -76,10 +76,15 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         // What does not fit into this run stays in the input, and holds its frontier there.
         while (Advance(frontier, ref fuel) && fuel > 0 && _input.TryTake(out var batch))
         {
-            if (_isOpen && batch.Times == null && batch.MinTime.Equals(_open))
-                _folding.Enqueue(batch);
-            else
+            if (batch.Times != null || !(_isOpen ? batch.MinTime.Equals(_open) : _stash.IsEmpty && HasReached(frontier, batch.MinTime)))
+            {
                 _stash.Add(batch);
+                continue;
+            }
+
+            _isOpen = true;
+            _open = batch.MinTime;
+            _folding.Enqueue(batch);
         }
 
         Flush();
@@ -142,11 +147,11 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
                 _folded = 0;
                 batch.Release();
             }
-            else if (_stash.TryTakeFirst(time => _isOpen ? time.Equals(_open) : frontier.IsClosed || time.CompareTo(frontier.Time) <= 0, out var first, out var batches))
+            else if (_stash.TryFirst(out var first) && (_isOpen ? first.Equals(_open) : HasReached(frontier, first)))
             {
                 _isOpen = true;
                 _open = first;
-                foreach (var taken in batches)
+                foreach (var taken in _stash.TakeFirst())
                     _folding.Enqueue(taken);
             }
             else if (_isOpen && frontier.HasPassed(_open))
@@ -174,6 +179,9 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
 
         return false;
     }
+
+    // Whether nothing before the time can come any more.
+    private static bool HasReached(Frontier<TTime> frontier, TTime time) => frontier.IsClosed || time.CompareTo(frontier.Time) <= 0;
 
     // The next time starts from what the accumulators are now.
     private void Forget(int from, int count)
