@@ -20,7 +20,7 @@ namespace Materialize.Dataflow.Operators;
 internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const int Ahead = 32;
-    private const long RowsPerRun = 64 * 1024; // some ten milliseconds when every row is another key
+    private const long RowsPerRun = 32 * 1024; // some five milliseconds when every row is another key
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly TimeStash<TTime> _stash;
     private readonly RowShape _keyShape;
