@@ -107,6 +107,8 @@ public sealed class LirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> colle
             case LirRelationExpr.TopK x:
                 Same(x.Input.Columns, x.Columns, "top k");
                 return Relations.TopK(Eval(x.Input), x.GroupKey, x.OrderKey, x.Limit, x.Offset);
+            case LirRelationExpr.Window x:
+                return Relations.Window(Eval(x.Input), x.PartitionKey, x.OrderKey, x.Calls);
             case LirRelationExpr.Negate x:
                 Same(x.Input.Columns, x.Columns, "negate");
                 return Relations.Select(Eval(x.Input), row => [row], -1);

@@ -78,6 +78,8 @@ public sealed class MirInterpreter(IReadOnlyDictionary<GlobalId, Multiset> colle
                 return Relations.Reduce(Eval(x.Input), x.GroupKey, x.Aggregates);
             case MirRelationExpr.TopK x:
                 return Relations.TopK(Eval(x.Input), x.GroupKey, x.OrderKey, x.Limit, x.Offset);
+            case MirRelationExpr.Window x:
+                return Relations.Window(Eval(x.Input), x.PartitionKey, x.OrderKey, x.Calls);
             case MirRelationExpr.Negate x:
                 return Relations.Select(Eval(x.Input), row => [row], -1);
             case MirRelationExpr.Threshold x:

@@ -13,6 +13,9 @@ public sealed class RandomPlans
     private readonly Stack<MirRelationExpr.Get> _locals = new();
     private int _nextLocal;
 
+    /// <summary>All rows up to the current one's last peer.</summary>
+    private static readonly WindowRows Peers = new(null, 0, ToPeers: true);
+
     public RandomPlans(int seed)
     {
         _random = new Random(seed);
@@ -42,7 +45,7 @@ public sealed class RandomPlans
         // Below this, no multiplicity is negative: Reduce and TopK say nothing of negative ones.
         if (depth <= 0)
             return Leaf();
-        switch (_random.Next(14))
+        switch (_random.Next(16))
         {
             case 0:
                 var input = Plan(depth - 1);
@@ -77,6 +80,8 @@ public sealed class RandomPlans
                 var body = _random.Next(2) == 0 ? OuterJoin(_locals.Peek(), Plan(depth - 2)) : Join([_locals.Peek(), Plan(depth - 2), _locals.Peek()]);
                 _locals.Pop();
                 return new MirRelationExpr.Let(local, value, body);
+            case 13 or 14:
+                return Window(Plan(depth - 1));
             default:
                 input = Plan(depth - 2);
                 return new MirRelationExpr.FlatMap(
@@ -197,6 +202,37 @@ public sealed class RandomPlans
         ValueArray<ColumnOrder> order = [new ColumnOrder(_random.Next(arity), _random.Next(2) == 0, _random.Next(2) == 0)];
         var limit = new MirScalarExpr.Literal(Datum.FromInt64(_random.Next(3)), SqlType.Int64.Nullable(false));
         return new MirRelationExpr.TopK(input, group, order, _random.Next(5) == 0 ? null : limit, (ulong)_random.Next(2));
+    }
+
+    private MirRelationExpr.Window Window(MirRelationExpr input)
+    {
+        var columns = input.TypeOf().Columns;
+        var partition = Enumerable.Range(0, columns.Count).Where(_ => _random.Next(3) == 0).ToValueArray();
+        var order = Enumerable.Range(0, _random.Next(3)).Select(_ => new ColumnOrder(_random.Next(columns.Count), _random.Next(2) == 0, _random.Next(2) == 0)).ToValueArray();
+        return new MirRelationExpr.Window(input, partition, order, Enumerable.Range(0, _random.Next(1, 3)).Select(_ => Call(columns)).ToValueArray());
+    }
+
+    private WindowCall Call(ValueArray<ColumnType> columns)
+    {
+        var column = _random.Next(columns.Count);
+        var type = columns[column];
+        switch (_random.Next(5))
+        {
+            case 0:
+                return new WindowCall.Number((WindowNumber)_random.Next(3), SqlType.Int64.Nullable(false));
+            case 1:
+                int? other = _random.Next(2) == 0 ? Enumerable.Range(0, columns.Count).Where(c => columns[c].Type == type.Type).Last() : null;
+                return new WindowCall.Neighbour(column, _random.Next(-2, 3), other, type with { IsNullable = true });
+            case 2:
+                var around = _random.Next(3) == 0 ? Peers : new WindowRows(_random.Next(2) == 0 ? null : -_random.Next(3), _random.Next(2) == 0 ? null : _random.Next(3), false);
+                return new WindowCall.Edge(column, _random.Next(2) == 0, around, type);
+            default:
+                long? start = _random.Next(2) == 0 ? null : _random.Next(-2, 2);
+                var frame = _random.Next(3) == 0 ? Peers : new WindowRows(start, Math.Max(start ?? -2, _random.Next(-1, 3)), false);
+                return type.Type.Kind == ScalarKind.Int32 && _random.Next(2) == 0
+                    ? new WindowCall.Aggregate(AggregateFunc.SumInt32, column, frame, SqlType.Int64.Nullable())
+                    : new WindowCall.Aggregate(AggregateFunc.Count, column, frame, SqlType.Int64.Nullable(false));
+        }
     }
 
     /// <summary>The relation with columns of the given types: taken, or null, or a number.</summary>

@@ -34,23 +34,7 @@ public static class Relations
         var result = new Multiset();
         foreach (var group in input.Rows.GroupBy(r => Multiset.Key(groupKey.Select(c => r.Row[c]))))
         {
-            var rows = group.ToList();
-            rows.Sort((a, b) =>
-            {
-                foreach (var o in order)
-                {
-                    if (Scalars.Compare(a.Row[o.Column], b.Row[o.Column], o.Descending, o.NullsLast) is not 0 and var c)
-                        return c;
-                }
-
-                for (var i = 0; i < a.Row.Length; i++)
-                {
-                    if (Scalars.Compare(a.Row[i], b.Row[i], false, true) is not 0 and var c)
-                        return c;
-                }
-
-                return 0;
-            });
+            var rows = Ordered(group, order);
             var skip = (long)offset;
             var left = limit is null ? long.MaxValue : Scalars.Eval(limit, rows[0].Row) is var l && l.IsNull ? long.MaxValue : l.AsInt64;
             foreach (var (row, diff) in rows)
@@ -64,6 +48,73 @@ public static class Relations
         }
 
         return result;
+    }
+
+    /// <summary>Each copy of a row has a place of its own; ties go by the whole row.</summary>
+    public static Multiset Window(Multiset input, ValueArray<int> partitionKey, ValueArray<ColumnOrder> order, ValueArray<WindowCall> calls)
+    {
+        var result = new Multiset();
+        foreach (var partition in input.Rows.GroupBy(r => Multiset.Key(partitionKey.Select(c => r.Row[c]))))
+        {
+            var rows = Ordered(partition, order).SelectMany(r => Enumerable.Repeat(r.Row, checked((int)r.Diff))).ToList();
+            for (var i = 0; i < rows.Count; i++)
+                result.Add([.. rows[i], .. calls.Select(call => Window(call, rows, order, i))], 1);
+        }
+
+        return result;
+    }
+
+    private static Datum Window(WindowCall call, List<Datum[]> rows, ValueArray<ColumnOrder> order, int at)
+    {
+        bool ArePeers(int a, int b) => order.All(o => Scalars.Compare(rows[a][o.Column], rows[b][o.Column], false, true) == 0);
+        List<Datum[]> Frame(WindowRows frame)
+        {
+            var first = Math.Max(0, at + frame.Start ?? 0);
+            var last = Math.Min(rows.Count - 1, frame.ToPeers ? Enumerable.Range(at, rows.Count - at).Last(i => ArePeers(at, i)) : at + frame.End ?? long.MaxValue);
+            return [.. rows.Where((_, i) => i >= first && i <= last)];
+        }
+
+        switch (call)
+        {
+            case WindowCall.Number x:
+                return Datum.FromInt64(x.Which switch
+                {
+                    WindowNumber.RowNumber => at + 1,
+                    WindowNumber.Rank => Enumerable.Range(0, rows.Count).First(i => ArePeers(at, i)) + 1,
+                    _ => Enumerable.Range(1, at).Count(i => !ArePeers(i - 1, i)) + 1,
+                });
+            case WindowCall.Neighbour x:
+                return at + x.Offset >= 0 && at + x.Offset < rows.Count ? rows[(int)(at + x.Offset)][x.Column] : x.Default is { } other ? rows[at][other] : Datum.Null;
+            case WindowCall.Edge x:
+                return (x.IsFirst ? Frame(x.Frame)[0] : Frame(x.Frame)[^1])[x.Column];
+            case WindowCall.Aggregate x:
+                return Aggregate(new AggregateExpr(x.Func, [ScalarExprs.Column(x.Column)], false, x.Output, [], []), [.. Frame(x.Frame).Select(row => (row, 1L))]);
+            default:
+                throw new UnreachableException(call.ToString());
+        }
+    }
+
+    /// <summary>Rows in this order; ties by the whole row, nulls last.</summary>
+    private static List<(Datum[] Row, long Diff)> Ordered(IEnumerable<(Datum[] Row, long Diff)> group, ValueArray<ColumnOrder> order)
+    {
+        var rows = group.ToList();
+        rows.Sort((a, b) =>
+        {
+            foreach (var o in order)
+            {
+                if (Scalars.Compare(a.Row[o.Column], b.Row[o.Column], o.Descending, o.NullsLast) is not 0 and var c)
+                    return c;
+            }
+
+            for (var i = 0; i < a.Row.Length; i++)
+            {
+                if (Scalars.Compare(a.Row[i], b.Row[i], false, true) is not 0 and var c)
+                    return c;
+            }
+
+            return 0;
+        });
+        return rows;
     }
 
     public static Multiset FlatMap(Multiset input, TableFunc func, ValueArray<MirScalarExpr> args)

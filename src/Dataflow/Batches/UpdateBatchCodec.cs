@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Materialize.Core;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
@@ -6,10 +7,14 @@ namespace Materialize.Dataflow;
 
 /// <summary>
 /// A batch as bytes between the processes of one replica: its columns, raw. Not a stored format: both ends run the same build, which
-/// the mesh's handshake checks; byte order is the machine's.
+/// the mesh's handshake checks; byte order is the machine's. Times of loops go as their stamps, cut to the rounds there are: as they lie in
+/// memory, they have padding, whose bytes are whatever was there before. So batches that are equal have equal bytes.
 /// </summary>
 internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, ITime<TTime>
 {
+    /// <summary>Bytes of the outer time and of the rounds.</summary>
+    private static int TimeBytes => sizeof(ulong) + (TTime.Depth * sizeof(uint));
+
     public static byte[] Encode(UpdateBatch<TTime> batch)
     {
         var stream = new MemoryStream((int)Math.Min(batch.Bytes + 128, 1 << 28));
@@ -21,11 +26,8 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
         if (batch.Hashes != null)
             stream.Write(new ReadOnlySpan<byte>(batch.Hashes, batch.Count * sizeof(ulong)));
         if (batch.Times != null)
-            stream.Write(new ReadOnlySpan<byte>(batch.Times, batch.Count * sizeof(TTime)));
-        var uniform = batch.UniformTime;
-        stream.Write(new ReadOnlySpan<byte>(&uniform, sizeof(TTime)));
-        var min = batch.MinTime;
-        stream.Write(new ReadOnlySpan<byte>(&min, sizeof(TTime)));
+            WriteTimes(stream, new ReadOnlySpan<TTime>(batch.Times, batch.Count));
+        WriteTimes(stream, [batch.UniformTime, batch.MinTime]);
         if (batch.Diffs != null)
             stream.Write(new ReadOnlySpan<byte>(batch.Diffs, batch.Count * sizeof(long)));
         Write(stream, batch.UniformDiff);
@@ -49,9 +51,9 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
             if ((flags & 8) != 0)
                 batch.Hashes = (ulong*)ReadColumn(ref bytes, (long)count * sizeof(ulong), out batch.HashesCapacity);
             if ((flags & 2) != 0)
-                batch.Times = (TTime*)ReadColumn(ref bytes, (long)count * sizeof(TTime), out batch.TimesCapacity);
-            batch.UniformTime = Read<TTime>(ref bytes);
-            batch.MinTime = Read<TTime>(ref bytes);
+                ReadTimes(ref bytes, batch);
+            batch.UniformTime = ReadTime(ref bytes);
+            batch.MinTime = ReadTime(ref bytes);
             if ((flags & 4) != 0)
                 batch.Diffs = (long*)ReadColumn(ref bytes, (long)count * sizeof(long), out batch.DiffsCapacity);
             batch.UniformDiff = Read<long>(ref bytes);
@@ -64,6 +66,51 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
             batch.Release();
             throw;
         }
+    }
+
+    private static void WriteTimes(MemoryStream stream, ReadOnlySpan<TTime> times)
+    {
+        if (TTime.Depth == 0)
+        {
+            stream.Write(MemoryMarshal.AsBytes(times));
+            return;
+        }
+
+        Span<ulong> words = stackalloc ulong[2];
+        foreach (var time in times)
+        {
+            var stamp = time.ToStamp();
+            words[0] = stamp.Outer;
+            words[1] = stamp.Inner >> (64 - (32 * TTime.Depth));
+            stream.Write(MemoryMarshal.AsBytes(words)[..TimeBytes]);
+        }
+    }
+
+    private static void ReadTimes(ref ReadOnlySpan<byte> bytes, UpdateBatch<TTime> batch)
+    {
+        if (TTime.Depth == 0)
+        {
+            batch.Times = (TTime*)ReadColumn(ref bytes, (long)batch.Count * sizeof(TTime), out batch.TimesCapacity);
+            return;
+        }
+
+        if ((long)batch.Count * TimeBytes > bytes.Length)
+            throw new InvalidDataException($"{batch.Count} times in {bytes.Length} bytes");
+        batch.TimesCapacity = SlabPool.CapacityFor((long)batch.Count * sizeof(TTime));
+        batch.Times = (TTime*)SlabPool.Rent(batch.TimesCapacity);
+        for (var i = 0; i < batch.Count; i++)
+            batch.Times[i] = ReadTime(ref bytes);
+    }
+
+    private static TTime ReadTime(ref ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length < TimeBytes)
+            throw new InvalidDataException("a batch ends early");
+        Span<ulong> words = stackalloc ulong[2];
+        words.Clear();
+        bytes[..TimeBytes].CopyTo(MemoryMarshal.AsBytes(words));
+        bytes = bytes[TimeBytes..];
+        return TTime.FromStamp(new Stamp(words[0], TTime.Depth == 0 ? 0 : words[1] << (64 - (32 * TTime.Depth))));
     }
 
     private static void WriteRows(MemoryStream stream, in RowColumn rows, int count)
@@ -121,7 +168,7 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
     {
         if (bytes.Length < sizeof(T))
             throw new InvalidDataException("a batch ends early");
-        var value = System.Runtime.InteropServices.MemoryMarshal.Read<T>(bytes);
+        var value = MemoryMarshal.Read<T>(bytes);
         bytes = bytes[sizeof(T)..];
         return value;
     }

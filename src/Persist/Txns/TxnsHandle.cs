@@ -137,6 +137,8 @@ public sealed class TxnsHandle : IAsyncDisposable
         if (result is not TxnsResult.Committed)
             return result;
         await _reader.WaitForUpperPastAsync(at, cancel);
+        // Those that are tables already may have writes that the last owner committed and did not apply: filled over, they would count as applied.
+        await ApplyAsync(cancel);
         // At once: their appends share commits of the consensus store, and a starting environment registers hundreds.
         await Task.WhenAll(shards.Distinct().Select(shard => FillAsync(shard, at, cancel).AsTask()));
         return result;

@@ -170,6 +170,31 @@ public sealed class TxnsTests
         Assert.Equal(3, (await Contents(readerAgain, data, 30)).Count);
     }
 
+    /// <summary>As every start does: all tables are registered once more.</summary>
+    [Fact]
+    public async Task Registering_again_keeps_what_a_crashed_owner_committed_and_did_not_apply()
+    {
+        var table = ShardId.New();
+        await using (var client = Client(1))
+        {
+            await using var reader = await TxnsReader.OpenAsync(client, s_txns, T.Cancel);
+            await using var txns = await TxnsHandle.OpenAsync(client, reader, new FencingEpoch(1), T.Cancel);
+            await txns.RegisterAsync(new Timestamp(10), [table], T.Cancel);
+            await Commit(txns, 20, Write(table, ("x", 0, 1)));
+        }
+
+        await using var next = Client(2);
+        await using var nextReader = await TxnsReader.OpenAsync(next, s_txns, T.Cancel);
+        await using var owner = await TxnsHandle.OpenAsync(next, nextReader, new FencingEpoch(2), T.Cancel);
+        await using var data = await next.OpenReaderAsync(table, "t", T.Cancel);
+        Assert.Equal(T.F(11), await data.FetchUpperAsync(T.Cancel));
+        await owner.RegisterAsync(new Timestamp(30), [table], T.Cancel);
+        Assert.Equal(["x"], (await Contents(nextReader, data, 30)).Keys);
+        await owner.ApplyAsync(T.Cancel);
+        await Commit(owner, 40);   // tidies
+        Assert.Equal(["x"], (await Contents(nextReader, data, 40)).Keys);
+    }
+
     [Fact]
     public async Task What_an_earlier_owner_staged_and_did_not_commit_is_swept_and_nothing_else()
     {

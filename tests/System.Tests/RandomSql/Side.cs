@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 
 namespace Materialize.SystemTests.RandomSql;
@@ -22,7 +23,8 @@ internal sealed record Answer(string[]? Rows, string State, string Message)
 /// <summary>One of the two systems, in a schema of its own. A connection that an error has closed is opened again.</summary>
 /// <param name="open">Opens a connection.</param>
 /// <param name="settings">Statements that each connection begins with.</param>
-internal sealed class Side(Func<Task<NpgsqlConnection>> open, string settings) : IAsyncDisposable
+/// <param name="slowMs">A statement that takes so long is written to the standard error.</param>
+internal sealed class Side(Func<Task<NpgsqlConnection>> open, string settings, long slowMs = long.MaxValue) : IAsyncDisposable
 {
     private NpgsqlConnection? _connection;
     private string _schema = "public";
@@ -59,6 +61,15 @@ internal sealed class Side(Func<Task<NpgsqlConnection>> open, string settings) :
     }
 
     private async Task<Answer> RunAsync(string statement, IReadOnlyList<Kind>? kinds)
+    {
+        var clock = Stopwatch.StartNew();
+        var answer = await AnswerAsync(statement, kinds);
+        if (clock.ElapsedMilliseconds >= slowMs)
+            await Console.Error.WriteLineAsync($"\n{clock.ElapsedMilliseconds} ms: {statement}");
+        return answer;
+    }
+
+    private async Task<Answer> AnswerAsync(string statement, IReadOnlyList<Kind>? kinds)
     {
         try
         {
