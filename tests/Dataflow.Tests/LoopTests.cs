@@ -13,7 +13,7 @@ public sealed unsafe class LoopTests
     [Theory, InlineData(1), InlineData(3)]
     public void Reachability_follows_inserts_and_deletes(int workers)
     {
-        using var rig = new Rig(workers);
+        using var rig = new Rig(workers, fuelMax: workers == 1 ? long.MaxValue : 4);
         var handles = new InputHandle<Time>[workers];
         var output = new Captured();
         rig.Build((scope, worker) =>
@@ -49,7 +49,7 @@ public sealed unsafe class LoopTests
     public void Least_labels_of_components(int workers, int body)
     {
         // Labels spread along edges in both directions; the least wins. Three ways to say "least".
-        using var rig = new Rig(workers);
+        using var rig = new Rig(workers, fuelMax: workers == 1 ? long.MaxValue : 4);
         var handles = new InputHandle<Time>[workers];
         var output = new Captured();
         rig.Build((scope, worker) =>

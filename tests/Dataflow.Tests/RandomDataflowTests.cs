@@ -21,7 +21,7 @@ public sealed unsafe class RandomDataflowTests
         var rows = random.Next(3) == 0 ? PairRows.Text : PairRows.Fixed;
         var workers = random.Next(3) == 0 ? 2 : 1;
         var plan = new RandomPlan(random, rows);
-        using var rig = new Rig(workers);
+        using var rig = new Rig(workers, fuelMax: random.Next(2) == 0 ? long.MaxValue : 1 << random.Next(6));
         var handles = new InputHandle<Time>[workers];
         var outputs = new Captured();
         var traces = new TraceHandle<Time>[workers];

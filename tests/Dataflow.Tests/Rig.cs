@@ -130,9 +130,10 @@ internal sealed class Bag : Dictionary<(ulong A, ulong B), long>
 /// <summary>Workers without threads, dataflows of pairs, and what came out of them.</summary>
 internal sealed class Rig : IDisposable
 {
-    public Rig(int workers)
+    /// <param name="fuelMax">Most rows of an operator's run: small, and all stop in the midst of their work.</param>
+    public Rig(int workers, long fuelMax = long.MaxValue)
     {
-        Group = new WorkerGroup(workers, startThreads: false);
+        Group = new WorkerGroup(workers, 0, workers, null, WorkerSettings.Default with { FuelMax = fuelMax }, startThreads: false);
     }
 
     public WorkerGroup Group { get; }

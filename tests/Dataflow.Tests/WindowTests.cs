@@ -447,7 +447,7 @@ internal sealed unsafe class WindowRig : IDisposable
     {
         _spec = spec;
         _inLoop = inLoop;
-        _rig = new Rig(workers);
+        _rig = new Rig(workers, fuelMax: workers == 1 ? long.MaxValue : 5);
         _inputs = new InputHandle<Time>[workers];
         _rig.Build((scope, worker) =>
         {

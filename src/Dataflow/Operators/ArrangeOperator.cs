@@ -79,7 +79,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         }
 
         if (_sorting is not null)
-            Sort(RowsPerRun);
+            Sort(Fuel(RowsPerRun));
         else if (_merging is not null)
             Merge();
         if (_isSealing && _sorting is null && _merging is null)
@@ -265,7 +265,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
 
     private void Merge()
     {
-        _merging!.Work(RowsPerRun);
+        _merging!.Work(Fuel(RowsPerRun));
         if (!_merging.IsDone)
             return;
         var merged = _merging.Finish();

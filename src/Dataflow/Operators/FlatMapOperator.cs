@@ -48,12 +48,12 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
     {
         while (_input.TryTake(out var batch))
             _waiting.Enqueue(batch);
-        var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
+        var fuel = Graph.Worker.IsCongested ? 0 : Fuel(RowsPerRun);
         _bytes = 0;
-        while (produced < RowsPerRun && _bytes < BytesPerRun && _waiting.TryPeek(out var batch))
+        while (fuel > 0 && _bytes < BytesPerRun && _waiting.TryPeek(out var batch))
         {
-            while (_row < batch.Count && produced < RowsPerRun && _bytes < BytesPerRun)
-                produced += 1 + Call(batch);
+            while (_row < batch.Count && fuel > 0 && _bytes < BytesPerRun)
+                fuel -= 1 + Call(batch);
             if (_row < batch.Count)
                 break;
             _row = 0;
@@ -171,11 +171,11 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
     {
         while (_input.TryTake(out var delta))
             _waiting.Enqueue(delta);
-        var produced = Graph.Worker.IsCongested ? RowsPerRun : 0;
-        while (produced < RowsPerRun && _waiting.TryPeek(out var waiting))
+        var fuel = Graph.Worker.IsCongested ? 0 : Fuel(RowsPerRun);
+        while (fuel > 0 && _waiting.TryPeek(out var waiting))
         {
             var count = Process(waiting);
-            produced += count;
+            fuel -= count;
             if (count > 0)
                 continue;
             _part = 0;

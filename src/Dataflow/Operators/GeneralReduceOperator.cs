@@ -26,11 +26,12 @@ internal unsafe interface IWholeReduction : IDisposable
     void Reduce(byte* key, int keyLength, nint* values, int* lengths, long* diffs, int count, RowWriter output, List<long> outputDiffs, RowWriter errors);
 }
 
-/// <summary>The general reduction. Shape: rows, sealed. Work: a whole group at each time its output may change. State: the input arrangement, and one of outputs.</summary>
-internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
+/// <summary>The general reduction. Shape: rows, sealed. Work: a whole group at each time its output may change; yields between groups. State: the input arrangement, and one of outputs.</summary>
+internal sealed unsafe partial class GeneralReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const byte IsRow = 0;
     private const byte IsError = 1;
+    private const long RowsPerRun = 32 * 1024; // read from groups: some milliseconds
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _ok;
     private readonly OutputPort<UpdateBatch<TTime>> _errors;
@@ -42,6 +43,7 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
     private readonly Trace<TTime> _outputs;
     private readonly TraceHold<TTime> _outputsHold;
     private readonly MergeTools<TTime> _tools;
+    private readonly MergeTools<TTime> _inputTools;
     private readonly BatchBuilder<TTime> _newOutputs;      // keyed: what goes to _outputs
     private readonly IWholeReduction _reduction;
     private readonly List<ArrangedDelta<TTime>> _deltas = [];
@@ -62,6 +64,8 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
     private int[] _lengths = GC.AllocateArray<int>(64, pinned: true);
     private long[] _diffs = GC.AllocateArray<long>(64, pinned: true);
     private TraceHold<TTime>? _hold;
+    private Round? _round; // under way
+    private long _work;    // rows read in this run
     private Frontier<TTime> _done = Frontier<TTime>.At(TTime.Minimum);
 
     private GeneralReduceOperator(Arranged<TTime> source, string name, IWholeReduction reduction, RowShape shape)
@@ -79,6 +83,7 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _outputs = new Trace<TTime>(Graph.Worker, _keyShape, RowShape.Variable);
         _outputsHold = _outputs.NewHold();
         _tools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, RowShape.Variable);
+        _inputTools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, _trace.ValueShape);
         _newOutputs = new BatchBuilder<TTime>(RowShape.Variable, RowHash.IsBijective(_keyShape) ? null : _keyShape);
         _wanted = new RowWriter(shape);
         _reduction = reduction;
@@ -95,19 +100,25 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         while (_input.TryTake(out var delta))
             _deltas.Add(delta);
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
-        if (frontier.CompareTo(_done) > 0)
+        if (_round is null && frontier.CompareTo(_done) > 0)
+            _round = Begin(frontier);
+        var least = LeastWaiting();
+        if (_round is not null)
         {
-            Process(frontier);
-            _done = frontier;
-        }
+            _work = 0;
+            least = Stamp.Min(least, _round.Least);
+            if (Process(_round))
+            {
+                _done = _round.Frontier;
+                _round.Dispose();
+                _round = null;
+                least = LeastWaiting();
+            }
 
-        var least = Stamp.Closed;
-        foreach (var delta in _deltas)
-            least = Stamp.Min(least, delta.MinStamp);
-        foreach (var time in _later.Keys)
-        {
-            least = Stamp.Min(least, time.ToStamp());
-            break;
+            _ok.Send(_rows.Build());
+            _errors.Send(_errorRows.Build());
+            if (_round is not null || frontier.CompareTo(_done) > 0)
+                Activate();
         }
 
         SetHold(least.IsClosed ? null : least);
@@ -135,8 +146,10 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         if (_hold is not null)
             _trace.Drop(_hold);
         _hold = null;
+        _round?.Dispose();
         _outputs.Drop(_outputsHold);
         _tools.Dispose();
+        _inputTools.Dispose();
         _rows.Dispose();
         _errorRows.Dispose();
         _newOutputs.Dispose();
@@ -153,7 +166,9 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _outputs.Measure(meter);
         foreach (var delta in _deltas)
             delta.Measure(meter);
+        _round?.Measure(meter);
         _tools.Measure(meter);
+        _inputTools.Measure(meter);
         _rows.Measure(meter);
         _errorRows.Measure(meter);
         _newOutputs.Measure(meter);
@@ -162,47 +177,90 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _reduction.Measure(meter);
     }
 
-    // Deltas and noted times that the frontier has passed, key by key.
-    private void Process(Frontier<TTime> frontier)
+    private Stamp LeastWaiting()
     {
+        var least = Stamp.Closed;
+        foreach (var delta in _deltas)
+            least = Stamp.Min(least, delta.MinStamp);
+        foreach (var time in _later.Keys)
+            return Stamp.Min(least, time.ToStamp());
+        return least;
+    }
+
+    // Deltas and noted times that the frontier has passed; null when there are none.
+    private Round? Begin(Frontier<TTime> frontier)
+    {
+        var least = LeastWaiting();
         var noted = TakeNoted(frontier);
         var changes = TakeChanges(frontier);
-        if (changes is null && noted.Count == 0)
-            return;
-        var inputs = _trace.TakeSnapshot();
-        var outputs = _outputs.TakeSnapshot();
-        for (var row = 0; changes is not null && row < changes.Count;)
+        if (changes.Count == 0 && noted.Count == 0)
         {
-            var end = changes.EndOfKey(row);
-            GroupReader<TTime>.Prefetch(changes, row, inputs);
-            GroupReader<TTime>.Prefetch(changes, row, outputs);
+            _done = frontier;
+            return null;
+        }
+
+        var round = new Round(frontier, least, noted, _trace.TakeSnapshot(), _outputs.TakeSnapshot());
+        if (changes.Count <= 1)
+        {
+            round.Changes = changes.FirstOrDefault();
+            return round;
+        }
+
+        round.Merging = new Merger<TTime>(_inputTools, changes.ToArray()) { Since = _floor }; // so that a key is met once
+        foreach (var batch in changes)
+            batch.Release();
+        return round;
+    }
+
+    // Goes on with a round, key by key; false when there is more to do than one run should.
+    private bool Process(Round round)
+    {
+        if (round.Merging is { } merging)
+        {
+            _work += merging.Work(Fuel(RowsPerRun));
+            if (!merging.IsDone)
+                return false;
+            round.Changes = merging.Finish();
+            merging.Dispose();
+            round.Merging = null;
+        }
+
+        var changes = round.Changes;
+        while (changes is not null && round.Row < changes.Count)
+        {
+            if (_work >= Fuel(RowsPerRun))
+                return false;
+            var end = changes.EndOfKey(round.Row);
+            GroupReader<TTime>.Prefetch(changes, round.Row, round.Inputs);
+            GroupReader<TTime>.Prefetch(changes, round.Row, round.Outputs);
             ulong scratch;
-            var key = KeyAt(changes, row, &scratch);
+            var key = KeyAt(changes, round.Row, &scratch);
             _times.Clear();
-            for (var i = row; i < end; i++)
+            for (var i = round.Row; i < end; i++)
                 AddTime(TTime.Join(changes.TimeAt(i), _floor));
-            if (noted.Count > 0 && noted.Remove(key.ToBytes(), out var more))
+            if (round.Noted.Count > 0 && round.Noted.Remove(key.ToBytes(), out var more))
             {
                 foreach (var time in more)
                     AddTime(time);
             }
 
-            Correct(key, inputs, outputs, frontier);
-            row = end;
+            Correct(key, round.Inputs, round.Outputs, round.Frontier);
+            round.Row = end;
         }
 
-        foreach (var (bytes, times) in noted)
+        round.Rest ??= new Queue<KeyValuePair<KeyBytes, List<TTime>>>(round.Noted);
+        while (round.Rest.TryPeek(out var noted))
         {
+            if (_work >= Fuel(RowsPerRun))
+                return false;
             _times.Clear();
-            foreach (var time in times)
+            foreach (var time in noted.Value)
                 AddTime(time);
-            fixed (byte* k = bytes.Bytes)
-                Correct(new KeyAddress(bytes.Hash, k, bytes.Bytes.Length), inputs, outputs, frontier);
+            fixed (byte* k = noted.Key.Bytes)
+                Correct(new KeyAddress(noted.Key.Hash, k, noted.Key.Bytes.Length), round.Inputs, round.Outputs, round.Frontier);
+            round.Rest.Dequeue();
         }
 
-        changes?.Release();
-        inputs.Release();
-        outputs.Release();
         if (_newOutputs.Build() is { } made)
         {
             if (_tools.SortRun([made], _outputs.Since) is { } batch)
@@ -214,8 +272,7 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
             made.Release();
         }
 
-        _ok.Send(_rows.Build());
-        _errors.Send(_errorRows.Build());
+        return true;
     }
 
     private Dictionary<KeyBytes, List<TTime>> TakeNoted(Frontier<TTime> frontier)
@@ -238,225 +295,24 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         return noted;
     }
 
-    // The updates of deltas that the frontier has passed, as one batch, so that a key is met once. A delta holds whole sealed times: the frontier has passed all of them, or shows so in the next run.
-    private Batch<TTime>? TakeChanges(Frontier<TTime> frontier)
+    // The updates of deltas that the frontier has passed; the caller releases each. A delta holds whole sealed times: the frontier has passed all of them, or shows so in the next round.
+    private List<Batch<TTime>> TakeChanges(Frontier<TTime> frontier)
     {
         var batches = new List<Batch<TTime>>();
         var taken = 0;
         while (taken < _deltas.Count && Array.TrueForAll(_deltas[taken].Batches, b => frontier.HasPassed(TTime.Join(b.MaxTime, _floor))))
-            batches.AddRange(_deltas[taken++].Batches);
-        Batch<TTime>? changes = null;
-        if (batches.Count == 1)
         {
-            changes = batches[0];
-            changes.AddReference();
-        }
-        else if (batches.Count > 1)
-        {
-            using var tools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, _trace.ValueShape);
-            using var merger = new Merger<TTime>(tools, batches.ToArray()) { Since = _floor };
-            merger.Work(long.MaxValue);
-            changes = merger.Finish();
+            foreach (var batch in _deltas[taken].Batches)
+            {
+                batch.AddReference();
+                batches.Add(batch);
+            }
+
+            _deltas[taken++].Release();
         }
 
-        for (var d = 0; d < taken; d++)
-            _deltas[d].Release();
         _deltas.RemoveRange(0, taken);
-        return changes;
-    }
-
-    private void Correct(KeyAddress key, Snapshot<TTime> inputs, Snapshot<TTime> outputs, Frontier<TTime> frontier)
-    {
-        Close(key, inputs, frontier);
-        _times.Sort();
-        _produced.Clear();
-        _producedTimes.Clear();
-        foreach (var time in _times)
-        {
-            _wanted.Clear();
-            _wantedErrors.Clear();
-            _wantedDiffs.Clear();
-            var count = ReadGroup(inputs, key, time, _floor, _reduction.RowsNeeded);
-            if (count > 0)
-            {
-                _reduction.Reduce(
-                    key.Address, key.Length, (nint*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _values[0]),
-                    (int*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _lengths[0]),
-                    (long*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref _diffs[0]), count, _wanted, _wantedDiffs, _wantedErrors);
-            }
-
-            EmitCorrection(key, time, outputs);
-        }
-    }
-
-    // Times at which the output may change because of updates at _times: closed under joins with each other and with the history's.
-    private void Close(KeyAddress key, Snapshot<TTime> inputs, Frontier<TTime> frontier)
-    {
-        if (TTime.IsTotal)
-            return;
-        ReadHistory(inputs, key);
-        for (var i = 0; i < _times.Count; i++) // grows meanwhile
-        {
-            for (var h = 0; h < _history.Count; h++)
-                Note(TTime.Join(_times[i], _history[h]), key, frontier);
-            for (var j = 0; j < i; j++)
-                Note(TTime.Join(_times[i], _times[j]), key, frontier);
-        }
-    }
-
-    private void Note(TTime time, KeyAddress key, Frontier<TTime> frontier)
-    {
-        if (_times.Contains(time))
-            return;
-        if (frontier.HasPassed(time))
-        {
-            _times.Add(time);
-            return;
-        }
-
-        if (!_later.TryGetValue(time, out var keys))
-            _later.Add(time, keys = []);
-        keys.Add(key.ToBytes());
-    }
-
-    private void AddTime(TTime time)
-    {
-        if (!_times.Contains(time))
-            _times.Add(time);
-    }
-
-    private void ReadHistory(Snapshot<TTime> inputs, KeyAddress key)
-    {
-        _history.Clear();
-        foreach (var batch in inputs.Batches)
-        {
-            if (IsPast(batch.TimeBound) || !batch.Find(key.Hash, key.Address, key.Length, out var from, out var to))
-                continue;
-            if (batch.Times == null)
-                AddHistory(batch.UniformTime);
-            for (var row = from; batch.Times != null && row < to; row++)
-                AddHistory(batch.Times[row]);
-        }
-
-        if (inputs.Recent is not { } recent || IsPast(recent.TimeBound))
-            return;
-        for (var row = recent.First(key.Hash, inputs.RecentCount); row >= 0; row = recent.Next(row))
-        {
-            if (recent.KeyEquals(row, key.Address, key.Length))
-                AddHistory(recent.TimeAt(row));
-        }
-    }
-
-    // Whether all times up to a bound are at or before each of those to be evaluated: their joins with these are these. The rule during a load, when only rounds advance.
-    private bool IsPast(TTime bound)
-    {
-        foreach (var time in _times)
-        {
-            if (!TTime.LessEqual(bound, time))
-                return false;
-        }
-
-        return true;
-    }
-
-    private void AddHistory(TTime time)
-    {
-        time = TTime.Join(time, _floor);
-        if ((_history.Count == 0 || !_history[^1].Equals(time)) && !_history.Contains(time))
-            _history.Add(time);
-    }
-
-    private int ReadGroup(Snapshot<TTime> snapshot, KeyAddress key, TTime time, TTime floor, long rowsNeeded)
-    {
-        _reader.Start();
-        _reader.Limit(time, strict: false, floor);
-        _reader.Add(snapshot, key.Hash, key.Address, key.Length, filtered: true);
-        var count = 0;
-        while (rowsNeeded > 0 && _reader.Next(out var value, out var length, out var diff))
-        {
-            if (count == _values.Length)
-            {
-                _values = Grow(_values);
-                _lengths = Grow(_lengths);
-                _diffs = Grow(_diffs);
-            }
-
-            _values[count] = (nint)value;
-            _lengths[count] = length;
-            _diffs[count++] = diff;
-            if (diff > 0 && rowsNeeded != long.MaxValue)
-                rowsNeeded -= diff;
-        }
-
-        return count;
-
-        static T[] Grow<T>(T[] old) where T : unmanaged
-        {
-            var grown = GC.AllocateArray<T>(old.Length * 2, pinned: true);
-            old.CopyTo(grown, 0);
-            return grown;
-        }
-    }
-
-    // Wanted − accumulated, by value: all in one list, sorted, added up.
-    private void EmitCorrection(KeyAddress key, TTime time, Snapshot<TTime> outputs)
-    {
-        _tagged.Clear();
-        _entries.Clear();
-        var accumulated = ReadGroup(outputs, key, time, TTime.Minimum, long.MaxValue);
-        for (var i = 0; i < accumulated; i++)
-            _entries.Add((_values[i], _lengths[i], -_diffs[i]));
-        for (var i = 0; i < _produced.Count; i++)
-        {
-            if (TTime.LessEqual(_producedTimes[i].Time, time))
-                _entries.Add(((nint)_produced.AddressOf(i), _produced.LengthOf(i), -_producedTimes[i].Diff));
-        }
-
-        for (var i = 0; i < _wanted.Count; i++)
-            Tag(_wanted[i], IsRow);
-        for (var i = 0; i < _wantedErrors.Count; i++)
-            Tag(_wantedErrors[i], IsError);
-        for (var i = 0; i < _tagged.Count; i++)
-            _entries.Add(((nint)_tagged.AddressOf(i), _tagged.LengthOf(i), i < _wantedDiffs.Count ? _wantedDiffs[i] : 1));
-        if (_entries.Count > 1)
-            _entries.Sort(static (a, b) => BytesVariable.Compare((byte*)a.Value, a.Length, (byte*)b.Value, b.Length));
-
-        // Copied apart first: what is produced at this time joins _produced, which moves.
-        _made.Clear();
-        _madeDiffs.Clear();
-        for (var i = 0; i < _entries.Count;)
-        {
-            var (value, length, sum) = _entries[i];
-            for (i++; i < _entries.Count && BytesVariable.Compare((byte*)value, length, (byte*)_entries[i].Value, _entries[i].Length) == 0; i++)
-                sum += _entries[i].Diff;
-            if (sum == 0)
-                continue;
-            _made.Append((byte*)value, length);
-            _madeDiffs.Add(sum);
-        }
-
-        for (var i = 0; i < _made.Count; i++)
-        {
-            var value = _made.AddressOf(i);
-            var length = _made.LengthOf(i);
-            _produced.Append(value, length);
-            _producedTimes.Add((time, _madeDiffs[i]));
-            _newOutputs.Keys?.Append(key.Address, key.Length);
-            _newOutputs.Rows.Append(value, length);
-            _newOutputs.AddHash(key.Hash);
-            _newOutputs.Add(time, _madeDiffs[i]);
-            var to = value[length - 1] == IsRow ? _rows : _errorRows;
-            to.Rows.Append(value, length - 1);
-            to.Add(time, _madeDiffs[i]);
-        }
-    }
-
-    private void Tag(ReadOnlySpan<byte> row, byte tag)
-    {
-        var to = _tagged.Reserve(row.Length + 1);
-        row.CopyTo(new Span<byte>(to, row.Length));
-        to[row.Length] = tag;
-        _tagged.Commit(row.Length + 1);
+        return batches;
     }
 
     private static KeyAddress KeyAt(Batch<TTime> batch, int row, ulong* scratch)
@@ -472,6 +328,49 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         foreach (var (time, keys) in later)
             return (time, keys);
         throw new System.Diagnostics.UnreachableException();
+    }
+
+    /// <summary>What is evaluated for one step of the frontier, over several runs if it is much. Owns what it refers to.</summary>
+    private sealed class Round(
+        Frontier<TTime> frontier, Stamp least, Dictionary<KeyBytes, List<TTime>> noted, Snapshot<TTime> inputs, Snapshot<TTime> outputs) : IDisposable
+    {
+        public Frontier<TTime> Frontier => frontier;
+
+        /// <summary>Nothing is emitted before it.</summary>
+        public Stamp Least => least;
+
+        /// <summary>Times noted for keys that are yet to come.</summary>
+        public Dictionary<KeyBytes, List<TTime>> Noted => noted;
+
+        public Snapshot<TTime> Inputs => inputs;
+
+        public Snapshot<TTime> Outputs => outputs;
+
+        public Merger<TTime>? Merging { get; set; }
+
+        public Batch<TTime>? Changes { get; set; }
+
+        /// <summary>The next row of <see cref="Changes"/>.</summary>
+        public int Row { get; set; }
+
+        /// <summary>What is left of <see cref="Noted"/> after all changes: keys that have none.</summary>
+        public Queue<KeyValuePair<KeyBytes, List<TTime>>>? Rest { get; set; }
+
+        public void Measure(StateMeter meter)
+        {
+            Merging?.Measure(meter);
+            Changes?.Measure(meter);
+            Inputs.Measure(meter);
+            Outputs.Measure(meter);
+        }
+
+        public void Dispose()
+        {
+            Merging?.Dispose();
+            Changes?.Release();
+            Inputs.Release();
+            Outputs.Release();
+        }
     }
 
     /// <summary>A key where it lies.</summary>

@@ -46,7 +46,7 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
             delta.Release();
         }
 
-        var fuel = RowsPerRun;
+        var fuel = Fuel(RowsPerRun);
         while (fuel > 0 && _work.TryPeek(out var work))
         {
             fuel -= Advance(work, fuel);

@@ -58,7 +58,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         while (_input.TryTake(out var batch))
             _stash.Add(batch);
 
-        var fuel = Graph.Worker.IsCongested ? 0 : RowsPerRun;
+        var fuel = Graph.Worker.IsCongested ? 0 : Fuel(RowsPerRun);
         while (fuel > 0)
         {
             if (!_work.TryPeek(out var work))

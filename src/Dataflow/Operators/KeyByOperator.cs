@@ -64,10 +64,10 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
 
     public override void Run()
     {
-        var rows = 0;
-        while (rows < RowsPerRun && _input.TryTake(out var batch))
+        var fuel = Fuel(RowsPerRun);
+        while (fuel > 0 && _input.TryTake(out var batch))
         {
-            rows += batch.Count;
+            fuel -= batch.Count;
 
             // Inside loops each time is worked on by itself: batches of different rounds are not mixed.
             if (!TTime.IsTotal)

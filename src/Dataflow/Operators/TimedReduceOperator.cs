@@ -71,7 +71,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     public sealed override void Run()
     {
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
-        var fuel = RowsPerRun;
+        var fuel = Fuel(RowsPerRun);
 
         // What does not fit into this run stays in the input, and holds its frontier there.
         while (Advance(frontier, ref fuel) && fuel > 0 && _input.TryTake(out var batch))
@@ -137,7 +137,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         {
             if (_folding.TryPeek(out var batch))
             {
-                var count = Math.Min(KernelIo.Capacity, batch.Count - _folded);
+                var count = (int)Math.Min(Math.Min(KernelIo.Capacity, fuel), batch.Count - _folded);
                 Fold(batch, _folded, count);
                 fuel -= count;
                 _folded += count;
@@ -163,7 +163,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
                 }
 
                 Core.Invariant.Check(_stash.Least.IsClosed || _open.CompareTo(TTime.FromStamp(_stash.Least)) < 0, "times are taken in order");
-                var count = Math.Min(KernelIo.Capacity, TouchedCount - _emitted);
+                var count = (int)Math.Min(Math.Min(KernelIo.Capacity, fuel), TouchedCount - _emitted);
                 Emit(_open, _emitted, count);
                 Forget(_emitted, count);
                 fuel -= count;

@@ -90,7 +90,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
                 delta.Release(); // all of it cancelled
         }
 
-        var fuel = RowsPerRun;
+        var fuel = Fuel(RowsPerRun);
         while (fuel > 0 && _work.TryPeek(out var work))
         {
             if (!Advance(work.Batches[0], ref fuel))

@@ -92,6 +92,9 @@ internal abstract class Operator
     /// <summary>Asks for another run.</summary>
     public void Activate() => Graph.Activate(Index);
 
+    /// <summary>How many rows a run may work on that would take <paramref name="rows"/>.</summary>
+    protected long Fuel(long rows) => Math.Min(rows, Graph.Worker.FuelMax);
+
     /// <summary>Asks for another run, once this worker may make more data.</summary>
     protected void ActivateWithCredit()
     {

@@ -47,6 +47,7 @@ public sealed class Worker
         _stepTicksMax = settings.StepMax == Timeout.InfiniteTimeSpan ? long.MaxValue : (long)(settings.StepMax.TotalSeconds * Stopwatch.Frequency);
         _rowsToLook = settings.RowsToLook;
         _delivery = settings.Delivery;
+        FuelMax = settings.FuelMax;
     }
 
     /// <summary>Number of this worker among all of all processes.</summary>
@@ -276,6 +277,9 @@ public sealed class Worker
     private readonly List<Operator> _waitingForCredit = [];
     private long _outstanding;
     private int _waiting;
+
+    /// <summary>Most rows of an operator's run.</summary>
+    internal long FuelMax { get; }
 
     /// <summary>Whether operators should put off making more data.</summary>
     internal bool IsCongested => Volatile.Read(ref _outstanding) > _creditBytes;

@@ -5,9 +5,10 @@ namespace Materialize.Dataflow.Runtime;
 /// <param name="Delivery">How what is sent gets to inboxes; null is at once.</param>
 /// <param name="StepMax">A step ends after the operator's run with which it has taken this long, and the next goes on from there: so that what was posted is not kept waiting by a whole pass.</param>
 /// <param name="RowsToLook">After runs that took and gave fewer rows, and left nothing to do, the clock is not looked at.</param>
-internal sealed record WorkerSettings(long CreditBytes, IDelivery? Delivery, TimeSpan StepMax, long RowsToLook)
+/// <param name="FuelMax">Most rows that an operator works on in a run, however many it would.</param>
+internal sealed record WorkerSettings(long CreditBytes, IDelivery? Delivery, TimeSpan StepMax, long RowsToLook, long FuelMax)
 {
-    public static WorkerSettings Default { get; } = new(64L << 20, null, TimeSpan.FromMilliseconds(4), 1024);
+    public static WorkerSettings Default { get; } = new(64L << 20, null, TimeSpan.FromMilliseconds(4), 1024, long.MaxValue);
 }
 
 /// <summary>

@@ -108,7 +108,7 @@ internal sealed class SimProcess
         return new MeshOptions("simulated", (ulong)shown, Index, _simulator.Processes.Count, _simulator.WorkersPerProcess)
         {
             Clock = _clock,
-            Workers = new WorkerSettings(_simulator.CreditBytes, _simulator.RunOf(epoch).Courier, _simulator.EndsStepsEarly ? TimeSpan.Zero : Timeout.InfiniteTimeSpan, _simulator.RowsToLook),
+            Workers = new WorkerSettings(_simulator.CreditBytes, _simulator.RunOf(epoch).Courier, _simulator.EndsStepsEarly ? TimeSpan.Zero : Timeout.InfiniteTimeSpan, _simulator.RowsToLook, _simulator.FuelMax),
         };
     }
 

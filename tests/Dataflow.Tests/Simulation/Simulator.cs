@@ -50,6 +50,7 @@ internal sealed class Simulator : IDisposable
         CreditBytes = Random.Next(3) switch { 0 => 1, 1 => Random.Next(2, 3000), _ => 64L << 20 };
         EndsStepsEarly = Random.Next(2) == 0;
         RowsToLook = 1 << Random.Next(6);
+        FuelMax = Random.Next(2) == 0 ? long.MaxValue : 1 << Random.Next(6);
         _freezing = Random.Next(3) switch { 0 => int.MaxValue, 1 => 40, _ => 8 };
         Network = new SimNetwork(this);
         if (processes > 1 && (Random.Next(2) == 0 || mutation == Mutation.EpochsLookAlike))
@@ -89,6 +90,8 @@ internal sealed class Simulator : IDisposable
     public bool EndsStepsEarly { get; }
 
     public long RowsToLook { get; }
+
+    public long FuelMax { get; }
 
     /// <summary>The epoch that processes are told to join.</summary>
     public int Epoch { get; private set; } = 1;
