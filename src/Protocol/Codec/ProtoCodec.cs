@@ -6,7 +6,9 @@ namespace Materialize.Protocol.Codec;
 /// A codec from a pair of conversions between our records and generated messages. The records are the vocabulary of the
 /// program; the generated classes never leave this project.
 /// </summary>
-internal sealed class ProtoCodec<T, TMessage>(MessageParser<TMessage> parser, Func<T, TMessage> toWire, Func<TMessage, T> fromWire) : IMessageCodec<T>
+/// <param name="isFlat">No message holds an expression or a plan, so that none is nested deeper than protobuf's own limit.</param>
+internal sealed class ProtoCodec<T, TMessage>(MessageParser<TMessage> parser, Func<T, TMessage> toWire, Func<TMessage, T> fromWire, bool isFlat = false)
+    : IMessageCodec<T>
     where TMessage : class, IMessage<TMessage>
 {
     // Protobuf's own limit of 100 is less than a left-deep expression of a machine-written query. Each level takes some
@@ -21,8 +23,9 @@ internal sealed class ProtoCodec<T, TMessage>(MessageParser<TMessage> parser, Fu
     {
         try
         {
-            // A message of so few bytes cannot be nested deeper than the parser's own limit: a level takes two.
-            if (body.Length < ShallowBytes)
+            // A message of so few bytes cannot be nested deeper than the parser's own limit: a level takes two. From a span, columns of rows are
+            // copied once.
+            if (isFlat || body.Length < ShallowBytes)
                 return fromWire(parser.ParseFrom(body.Span));
             var input = CodedInputStream.CreateWithLimits(new ReadOnlyMemoryStream(body), int.MaxValue, RecursionLimit);
             return fromWire(parser.ParseFrom(input));
