@@ -111,6 +111,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         var backlogs = new List<SinkBacklog>();   // complete before a source begins to read
         var plan = new DataflowPlan(
             description,
+            _workers!.Count,
             import => new PersistSource(
                 _readers, import, description.AsOf!.Value, description.Until, _workers!.Count, Reads(import), backlogs, failed, _options.Time, _logger),
             (sink, metadata) =>
@@ -157,14 +158,12 @@ public sealed partial class ComputeState : IAsyncDisposable
 
         switch (request.Target)
         {
-            case PeekTarget.Index:
-                var job = new PeekJob(request, _workers!.Count, session);
-                _peeks[request.Uuid] = (job, null);
-                Post(w => w.Peek(job));
+            case PeekTarget.Index x:
+                PeekIndex(request, x.Id, session);
                 break;
             case PeekTarget.Persist when !LeadsReplica:
                 // Read once, where the commands come in.
-                new PeekJob(request, 1, session).Found(RowBatch.Empty);
+                new PeekJob(request, 0, session).NothingFound();
                 break;
             case PeekTarget.Persist:
                 var reading = new PeekJob(request, 1, session);
@@ -173,6 +172,26 @@ public sealed partial class ComputeState : IAsyncDisposable
                 _ = Task.Run(() => ReadAsync(reading, stop.Token));
                 break;
         }
+    }
+
+    private void PeekIndex(PeekRequest request, GlobalId id, ResponseSession session)
+    {
+        var workers = _workers!;
+        Span<bool> asked = stackalloc bool[workers.Count];
+        asked.Fill(true);
+        byte[][]? keys = null;
+        if (_installed.TryGetValue(id, out var installed) && installed.Plan.Indexes.TryGetValue(id, out var shares))
+            keys = shares.Choose(request, workers.Indexes, workers.Peers, asked);
+        var job = new PeekJob(request, asked.Count(true), session, keys);
+        if (!asked.Contains(true))
+        {
+            // Other processes own the keys, or none can.
+            job.NothingFound();
+            return;
+        }
+
+        _peeks[request.Uuid] = (job, null);
+        workers.Post(asked, w => w.Peek(job));
     }
 
     private async Task ReadAsync(PeekJob job, CancellationToken cancel)
