@@ -25,6 +25,7 @@ public sealed partial class ComputeState : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Dictionary<GlobalId, InstalledDataflow> _installed = [];
     private readonly Dictionary<Guid, (PeekJob Job, CancellationTokenSource? Stop)> _peeks = [];
+    private List<PeekJob>[]? _toPost;   // for each worker, of the commands being handled
     private WorkerThreads? _workers;
     private InstanceConfig? _config;
     private long _sinkBacklogBytes;
@@ -191,7 +192,29 @@ public sealed partial class ComputeState : IAsyncDisposable
         }
 
         _peeks[request.Uuid] = (job, null);
-        workers.Post(asked, w => w.Peek(job));
+        _toPost ??= [.. Enumerable.Range(0, workers.Count).Select(_ => new List<PeekJob>())];
+        for (var i = 0; i < asked.Length; i++)
+        {
+            if (asked[i])
+                _toPost[i].Add(job);
+        }
+    }
+
+    /// <summary>Gives workers the peeks that have come in together.</summary>
+    private void PostPeeks()
+    {
+        for (var i = 0; i < _toPost?.Length; i++)
+        {
+            if (_toPost[i].Count == 0)
+                continue;
+            var jobs = _toPost[i].ToArray();
+            _toPost[i].Clear();
+            _workers!.Post(i, w =>
+            {
+                foreach (var job in jobs)
+                    w.Peek(job);
+            });
+        }
     }
 
     private async Task ReadAsync(PeekJob job, CancellationToken cancel)
@@ -218,6 +241,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         peek.Stop?.Cancel();
 
         // Wakes the workers, which then see that it is answered and let go of what it held.
+        PostPeeks();
         _workers!.Wake();
     }
 
@@ -232,7 +256,12 @@ public sealed partial class ComputeState : IAsyncDisposable
         _peeks.Clear();
     }
 
-    private void Post(Action<ComputeWorker> action) => _workers!.Post(action);
+    /// <summary>To every worker, after what has been posted before.</summary>
+    private void Post(Action<ComputeWorker> action)
+    {
+        PostPeeks();
+        _workers!.Post(action);
+    }
 
     private void Fail(Exception e)
     {

@@ -47,15 +47,11 @@ internal sealed class WorkerThreads : IDisposable
         }
     }
 
-    /// <summary>To those workers of which <paramref name="asked"/> says so. One thread at a time, also with the other one.</summary>
-    public void Post(ReadOnlySpan<bool> asked, Action<ComputeWorker> action)
+    /// <summary>To one worker. One thread at a time, also with the other one.</summary>
+    public void Post(int index, Action<ComputeWorker> action)
     {
-        for (var i = 0; i < _workers.Length; i++)
-        {
-            var worker = _workers[i];
-            if (asked[i])
-                _group.Workers[i].Post(_ => action(worker));
-        }
+        var worker = _workers[index];
+        _group.Workers[index].Post(_ => action(worker));
     }
 
     /// <summary>Looks whether something has changed outside, at every worker.</summary>
