@@ -15,6 +15,8 @@ namespace Materialize.Compute;
 
 public sealed partial class ComputeState
 {
+    private const int CommandsAtOnceMax = 64;
+
     private readonly Lock _sessionGate = new();   // Over _sessions: connections come while process 0 is followed.
     private readonly Dictionary<Guid, ResponseSession> _sessions = [];
     private Mesh? _mesh;
@@ -29,7 +31,7 @@ public sealed partial class ComputeState
         using var closed = CancellationTokenSource.CreateLinkedTokenSource(cancel);
 
         // What receives a command also carries it out, when nothing is waited for.
-        var commands = Channel.CreateUnbounded<ComputeCommand>(new() { SingleReader = true, AllowSynchronousContinuations = true });
+        var commands = Channel.CreateUnbounded<List<ComputeCommand>>(new() { SingleReader = true, AllowSynchronousContinuations = true });
         var receiving = ReceiveAsync(connection, commands.Writer, closed);
         var sending = SendAsync(session, connection, cancel);
         try
@@ -71,48 +73,69 @@ public sealed partial class ComputeState
         }
     }
 
-    /// <summary>Reads ahead, so that a connection that is lost is noticed while peers are waited for.</summary>
+    /// <summary>
+    /// Reads ahead, so that a connection that is lost is noticed while peers are waited for. What is here at one time is handed on together: waking a worker
+    /// for each of many small peeks takes longer than answering them.
+    /// </summary>
     private static async Task ReceiveAsync(
-        CommandConnection<ComputeResponse, ComputeCommand> connection, ChannelWriter<ComputeCommand> commands, CancellationTokenSource closed)
+        CommandConnection<ComputeResponse, ComputeCommand> connection, ChannelWriter<List<ComputeCommand>> commands, CancellationTokenSource closed)
     {
+        var batch = new List<ComputeCommand>();
         try
         {
-            while (await connection.ReceiveAsync(closed.Token) is { } command)
-                commands.TryWrite(command);
+            while (true)
+            {
+                var next = connection.ReceiveAsync(closed.Token);
+                if (batch.Count > 0 && (!next.IsCompleted || batch.Count >= CommandsAtOnceMax))
+                {
+                    commands.TryWrite(batch);
+                    batch = [];
+                }
+
+                if (await next is not { } command)
+                    break;
+                batch.Add(command);
+            }
         }
         catch (Exception e) when (e is ConnectionClosedException or OperationCanceledException)
         {
             // As good as closed.
         }
 
+        commands.TryWrite(batch);
         commands.Complete();
         await closed.CancelAsync();
     }
 
-    private async Task LeadAsync(ComputeCommand.Hello hello, ChannelReader<ComputeCommand> commands, ResponseSession session)
+    private async Task LeadAsync(ComputeCommand.Hello hello, ChannelReader<List<ComputeCommand>> commands, ResponseSession session)
     {
         // The history comes first and takes effect as a whole, so that nothing that is still wanted is dropped on the way.
         var history = new List<ComputeCommand>();
         var isComplete = false;
-        await foreach (var command in commands.ReadAllAsync(CancellationToken.None))
+        await foreach (var batch in commands.ReadAllAsync(CancellationToken.None))
         {
-            if (isComplete)
+            foreach (var command in batch)
             {
-                PassOn(command);
-                Apply(command, session);
+                if (isComplete)
+                {
+                    PassOn(command);
+                    Apply(command, session);
+                }
+                else if (command is ComputeCommand.InitializationComplete)
+                {
+                    isComplete = true;
+                    PassOn(hello);
+                    history.ForEach(PassOn);
+                    PassOn(command);
+                    Reconcile(history, session);
+                }
+                else
+                {
+                    history.Add(command);
+                }
             }
-            else if (command is ComputeCommand.InitializationComplete)
-            {
-                isComplete = true;
-                PassOn(hello);
-                history.ForEach(PassOn);
-                PassOn(command);
-                Reconcile(history, session);
-            }
-            else
-            {
-                history.Add(command);
-            }
+
+            PostPeeks();
         }
     }
 
@@ -142,6 +165,7 @@ public sealed partial class ComputeState
                         break;
                     case var command:
                         Apply(command, session);
+                        PostPeeks();
                         break;
                 }
             }

@@ -25,6 +25,7 @@ public sealed partial class ComputeState : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly Dictionary<GlobalId, InstalledDataflow> _installed = [];
     private readonly Dictionary<Guid, (PeekJob Job, CancellationTokenSource? Stop)> _peeks = [];
+    private List<PeekJob>[]? _toPost;   // for each worker, of the commands being handled
     private WorkerThreads? _workers;
     private InstanceConfig? _config;
     private long _sinkBacklogBytes;
@@ -111,6 +112,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         var backlogs = new List<SinkBacklog>();   // complete before a source begins to read
         var plan = new DataflowPlan(
             description,
+            _workers!.Count,
             import => new PersistSource(
                 _readers, import, description.AsOf!.Value, description.Until, _workers!.Count, Reads(import), backlogs, failed, _options.Time, _logger),
             (sink, metadata) =>
@@ -157,14 +159,12 @@ public sealed partial class ComputeState : IAsyncDisposable
 
         switch (request.Target)
         {
-            case PeekTarget.Index:
-                var job = new PeekJob(request, _workers!.Count, session);
-                _peeks[request.Uuid] = (job, null);
-                Post(w => w.Peek(job));
+            case PeekTarget.Index x:
+                PeekIndex(request, x.Id, session);
                 break;
             case PeekTarget.Persist when !LeadsReplica:
                 // Read once, where the commands come in.
-                new PeekJob(request, 1, session).Found(RowBatch.Empty);
+                new PeekJob(request, 0, session).NothingFound();
                 break;
             case PeekTarget.Persist:
                 var reading = new PeekJob(request, 1, session);
@@ -172,6 +172,48 @@ public sealed partial class ComputeState : IAsyncDisposable
                 _peeks[request.Uuid] = (reading, stop);
                 _ = Task.Run(() => ReadAsync(reading, stop.Token));
                 break;
+        }
+    }
+
+    private void PeekIndex(PeekRequest request, GlobalId id, ResponseSession session)
+    {
+        var workers = _workers!;
+        Span<bool> asked = stackalloc bool[workers.Count];
+        asked.Fill(true);
+        byte[][]? keys = null;
+        if (_installed.TryGetValue(id, out var installed) && installed.Plan.Indexes.TryGetValue(id, out var shares))
+            keys = shares.Choose(request, workers.Indexes, workers.Peers, asked);
+        var job = new PeekJob(request, asked.Count(true), session, keys);
+        if (!asked.Contains(true))
+        {
+            // Other processes own the keys, or none can.
+            job.NothingFound();
+            return;
+        }
+
+        _peeks[request.Uuid] = (job, null);
+        _toPost ??= [.. Enumerable.Range(0, workers.Count).Select(_ => new List<PeekJob>())];
+        for (var i = 0; i < asked.Length; i++)
+        {
+            if (asked[i])
+                _toPost[i].Add(job);
+        }
+    }
+
+    /// <summary>Gives workers the peeks that have come in together.</summary>
+    private void PostPeeks()
+    {
+        for (var i = 0; i < _toPost?.Length; i++)
+        {
+            if (_toPost[i].Count == 0)
+                continue;
+            var jobs = _toPost[i].ToArray();
+            _toPost[i].Clear();
+            _workers!.Post(i, w =>
+            {
+                foreach (var job in jobs)
+                    w.Peek(job);
+            });
         }
     }
 
@@ -199,6 +241,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         peek.Stop?.Cancel();
 
         // Wakes the workers, which then see that it is answered and let go of what it held.
+        PostPeeks();
         _workers!.Wake();
     }
 
@@ -213,7 +256,12 @@ public sealed partial class ComputeState : IAsyncDisposable
         _peeks.Clear();
     }
 
-    private void Post(Action<ComputeWorker> action) => _workers!.Post(action);
+    /// <summary>To every worker, after what has been posted before.</summary>
+    private void Post(Action<ComputeWorker> action)
+    {
+        PostPeeks();
+        _workers!.Post(action);
+    }
 
     private void Fail(Exception e)
     {

@@ -11,8 +11,6 @@ namespace Materialize.Adapter;
 /// </summary>
 internal static class RowFinisher
 {
-    private const int PageBytesMax = 64 * 1024;
-
     /// <summary>Up to so many rows have a stable order though none was asked for; more would cost the client time it did not ask for.</summary>
     private const int StableRowsMax = 100_000;
 
@@ -70,7 +68,7 @@ internal static class RowFinisher
                 if (bytes > maxBytes)
                     throw new SqlException("53200", $"result exceeds max size of {maxBytes} bytes");
                 page.Add(row);
-                if (page.Bytes >= PageBytesMax)
+                if (page.IsFull)
                     pages.Add(page.Build());
             }
         }
@@ -98,30 +96,52 @@ internal static class RowFinisher
 /// <summary>Collects rows into a page.</summary>
 internal sealed class PageBuilder
 {
-    private byte[] _data = new byte[1024];
-    private int[] _ends = new int[16];
+    private const int FullBytes = 64 * 1024;
+
+    // Of a page that another full one follows. Below what the runtime calls a large object.
+    private const int RoomBytes = FullBytes + (8 * 1024);
+
+    private byte[] _data = [];
+    private int[] _ends = [];
 
     public int Bytes { get; private set; }
 
     public int Count { get; private set; }
 
-    public void Add(ReadOnlySpan<byte> row)
+    /// <summary>It holds as much as a page should.</summary>
+    public bool IsFull => Bytes >= FullBytes;
+
+    public void Add(ReadOnlySpan<byte> row) => row.CopyTo(Add(row.Length));
+
+    /// <summary>Room for a row, to be filled before the next call; what is in it is undefined.</summary>
+    public Span<byte> Add(int bytes)
     {
-        if (Bytes + row.Length > _data.Length)
-            Array.Resize(ref _data, Math.Max(_data.Length * 2, Bytes + row.Length));
+        var end = Bytes + bytes;
+        if (end > _data.Length)
+            Grow(end);
         if (Count == _ends.Length)
-            Array.Resize(ref _ends, Count * 2);
-        row.CopyTo(_data.AsSpan(Bytes));
-        Bytes += row.Length;
-        _ends[Count++] = Bytes;
+            Array.Resize(ref _ends, Math.Max(16, Count * 2));
+        var room = _data.AsSpan(Bytes, bytes);
+        Bytes = end;
+        _ends[Count++] = end;
+        return room;
     }
 
     /// <summary>What was added; starts anew.</summary>
     public ResultPage Build()
     {
         var page = new ResultPage(_data.AsMemory(0, Bytes), _ends.AsMemory(0, Count));
-        (_data, _ends, Bytes, Count) = (new byte[1024], new int[16], 0, 0);
+        (_data, _ends) = IsFull ? (GC.AllocateUninitializedArray<byte>(RoomBytes), new int[Count + (Count / 8)]) : ([], []);
+        (Bytes, Count) = (0, 0);
         return page;
+    }
+
+    private void Grow(int needed)
+    {
+        var larger = Math.Max(Math.Max(1024, _data.Length * 2L), needed);
+        var grown = GC.AllocateUninitializedArray<byte>((int)Math.Min(larger > FullBytes ? Math.Max(RoomBytes, needed) : larger, Array.MaxLength));
+        _data.AsSpan(0, Bytes).CopyTo(grown);
+        _data = grown;
     }
 }
 

@@ -68,7 +68,8 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
     private readonly bool _progress;
     private readonly Action _drop;
     private readonly CancellationToken _statement;
-    private readonly RowLayout _input;
+    private readonly ChangeRow _change;
+    private readonly PageBuilder _page = new();
 
     // Guards the queue: filled by a link's task, emptied by the session's.
     private readonly Lock _gate = new();
@@ -80,6 +81,10 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
     private bool _disposed;
     private ulong? _announced;
 
+    // The batch that is being shown, and how far. The session's task only.
+    private SubscribeBatch? _batch;
+    private int _next;
+
     /// <param name="drop">Ends the dataflow.</param>
     /// <param name="statement">Cancelled by a cancel request for the statement.</param>
     public SubscribeRows(RelationDesc desc, RelationDesc resultDesc, bool progress, ulong asOf, Action drop, CancellationToken statement)
@@ -89,8 +94,8 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
         _progress = progress;
         _drop = drop;
         _statement = statement;
-        _input = RowLayout.For(desc.Type.Columns);
         Layout = RowLayout.For(resultDesc.Type.Columns);
+        _change = new ChangeRow(RowLayout.For(desc.Type.Columns), Layout, prefix: progress ? 3 : 2);
         if (progress)
             _queue.Enqueue(new SubscribeBatch(asOf, asOf, RowBatch.Empty, null));
     }
@@ -103,7 +108,7 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
         {
             if (_failure is not null || _ended || _disposed)
                 return;
-            _waitingBytes += batch.Updates.Data.Length + (20L * batch.Updates.Count);
+            _waitingBytes += WaitingBytes(batch);
             if (batch.Error is { } error)
                 _failure = new ErrorReport("ERROR", error.SqlState, error.Message, error.Detail, error.Hint);
             else if (_waitingBytes > WaitingBytesMax)
@@ -129,12 +134,21 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
     {
         while (true)
         {
+            // A long batch is many pages, none of which waits for anything.
+            if (cancel.IsCancellationRequested || _statement.IsCancellationRequested)
+                throw Cancelled();
+            if (_batch is not null)
+            {
+                var page = NextPage(_batch);
+                if (page.Count > 0)
+                    return page;
+            }
+
             Task arrived;
-            SubscribeBatch? batch = null;
             lock (_gate)
             {
-                if (_queue.TryDequeue(out batch))
-                    _waitingBytes -= batch.Updates.Data.Length + (20L * batch.Updates.Count);
+                if (_queue.TryDequeue(out _batch))
+                    _waitingBytes -= WaitingBytes(_batch);
                 else if (_failure is { } failure)
                     throw new AdapterException(failure);
                 else if (_ended)
@@ -144,14 +158,9 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
                 arrived = _arrived.Task;
             }
 
-            if (batch is not null)
-            {
-                var page = Render(batch);
-                if (page.Count > 0)
-                    return page;
+            _next = 0;
+            if (_batch is not null)
                 continue;
-            }
-
             try
             {
                 using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, _statement);
@@ -159,9 +168,11 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
             }
             catch (OperationCanceledException)
             {
-                throw new AdapterException(new ErrorReport("ERROR", "57014", "canceling statement due to user request"));
+                throw Cancelled();
             }
         }
+
+        static AdapterException Cancelled() => new(new ErrorReport("ERROR", "57014", "canceling statement due to user request"));
     }
 
     public ValueTask DisposeAsync()
@@ -178,59 +189,24 @@ internal sealed class SubscribeRows : ISubscribeReceiver, IResultRows
         return ValueTask.CompletedTask;
     }
 
-    private ResultPage Render(SubscribeBatch batch)
+    private static long WaitingBytes(SubscribeBatch batch) => batch.Updates.Data.Length + (20L * batch.Updates.Count);
+
+    /// <summary>The next rows of a batch, whose updates are consolidated and in order; none, and the batch is done, at its end.</summary>
+    private ResultPage NextPage(SubscribeBatch batch)
     {
-        var page = new PageBuilder();
         var updates = batch.Updates;
-        var order = Enumerable.Range(0, updates.Count).ToArray();
-
-        // Each process sends its updates in order: only those of several have to be put into one.
-        for (var i = 1; i < order.Length; i++)
-        {
-            if (Compare(i - 1, i) > 0)
-            {
-                Array.Sort(order, Compare);
-                break;
-            }
-        }
-
-        for (var i = 0; i < order.Length;)
-        {
-            // Equal rows of one time are added up: a batch shows each change once.
-            var first = order[i];
-            var diff = 0L;
-            for (; i < order.Length && updates.Times[order[i]] == updates.Times[first] && updates.Row(order[i]).SequenceEqual(updates.Row(first)); i++)
-                diff += updates.Diffs[order[i]];
-            if (diff == 0)
-                continue;
-            var values = RowCodec.Unpack(_input, updates.Row(first));
-            page.Add(Pack(updates.Times[first], progressed: false, Datum.FromInt64(diff), values));
-        }
-
+        for (; _next < updates.Count && !_page.IsFull; _next++)
+            _change.Add(_page, updates.Times[_next], updates.Diffs[_next], updates.Row(_next));
+        if (_next < updates.Count)
+            return _page.Build();
         if (_progress && batch.Upper is { } upper && upper != _announced)
         {
             _announced = upper;
-            page.Add(Pack(upper, progressed: true, Datum.Null, new Datum[_desc.Arity]));
+            _page.Add(RowCodec.Pack(
+                Layout, [Datum.FromNumeric(Numeric.FromUInt64(upper)), Datum.FromBool(true), .. Enumerable.Repeat(Datum.Null, 1 + _desc.Arity)]));
         }
 
-        return page.Build();
-
-        int Compare(int a, int b)
-        {
-            var byTime = updates.Times[a].CompareTo(updates.Times[b]);
-            return byTime != 0 ? byTime : updates.Row(a).SequenceCompareTo(updates.Row(b));
-        }
-    }
-
-    private byte[] Pack(ulong time, bool progressed, Datum diff, ReadOnlySpan<Datum> values)
-    {
-        var row = new Datum[_resultDesc.Arity];
-        var next = 0;
-        row[next++] = Datum.FromNumeric(Numeric.FromUInt64(time));
-        if (_progress)
-            row[next++] = Datum.FromBool(progressed);
-        row[next++] = diff;
-        values.CopyTo(row.AsSpan(next));
-        return RowCodec.Pack(Layout, row);
+        _batch = null;
+        return _page.Build();
     }
 }

@@ -10,8 +10,8 @@ using Materialize.Repr;
 namespace Materialize.Compute.Peeks;
 
 /// <summary>
-/// One worker's share of a peek of an index. Holds the arrangement at the peek's time from the moment it arrives; waits until that
-/// time is complete; then reads some thousand rows a turn. Worker thread only.
+/// One worker's share of a peek of an index. From the moment it arrives the peek's time stays readable: it pins what it will read if that is complete,
+/// and else holds the arrangement at that time and waits. Then it reads some thousand rows a turn. Worker thread only.
 /// </summary>
 internal sealed class IndexPeek : IDisposable
 {
@@ -23,8 +23,10 @@ internal sealed class IndexPeek : IDisposable
     private TraceHandle? _errors;
     private ArrangementShape? _shape;
     private PeekRows? _found;
+    private byte[][]? _keys;
     private TraceCursor<Time>? _cursor;
-    private int _nextLiteral;
+    private EvalError? _error;
+    private int _nextKey;
     private bool _holds;
 
     public IndexPeek(PeekJob job, CollectionState collection)
@@ -46,9 +48,11 @@ internal sealed class IndexPeek : IDisposable
     {
         get
         {
+            if (_cursor is not null)
+                return true;
             if (_rows is null && !TakeTraces())
                 return _job.IsAnswered;
-            return _job.IsAnswered || Frontier.Min(_rows!.Upper, _errors!.Upper).HasPassed(_job.Request.Timestamp);
+            return _cursor is not null || _job.IsAnswered || Frontier.Min(_rows!.Upper, _errors!.Upper).HasPassed(_job.Request.Timestamp);
         }
     }
 
@@ -59,7 +63,9 @@ internal sealed class IndexPeek : IDisposable
             return true;
         if (_found is null)
         {
-            if (FirstError() is { } error)
+            if (_cursor is null)
+                Open(_rows!, _errors!);
+            if (_error is { } error)
             {
                 _job.Fail(error);
                 return true;
@@ -67,18 +73,16 @@ internal sealed class IndexPeek : IDisposable
 
             try
             {
-                _found = new PeekRows(_job, RowSource.Arranged(_shape!));
+                _found = _collection.TakeTools(_job) ?? new PeekRows(_job, RowSource.Arranged(_shape!));
             }
             catch (UnsupportedPlanException e)
             {
                 _job.Fail(e.Error);
                 return true;
             }
-
-            _cursor = _rows!.OpenCursor(_job.Request.Timestamp);
         }
 
-        var isDone = _job.Request.LiteralKeys is { } literals ? LookUp(literals) : Scan();
+        var isDone = _job.Request.LiteralKeys is { } literals ? LookUp(_keys ??= _job.Keys ?? IndexShares.Keys(_shape!, literals)) : Scan();
         if (!isDone && !_found.IsDone)
             return false;
         var rows = _found.ToBatch();
@@ -92,7 +96,9 @@ internal sealed class IndexPeek : IDisposable
     public void Dispose()
     {
         _cursor?.Dispose();
-        _found?.Dispose();
+        if (_found is not null)
+            _collection.LeaveTools(_found);
+        _found = null;
         _rows?.Dispose();
         _errors?.Dispose();
         if (_holds)
@@ -103,8 +109,8 @@ internal sealed class IndexPeek : IDisposable
     /// <summary>The collection's traces, which exist only once its dataflow was scheduled.</summary>
     private bool TakeTraces()
     {
-        if (_collection.Trace is not { } trace || _rows is not null)
-            return _rows is not null;
+        if (_collection.Trace is not { } trace)
+            return false;
         var time = _job.Request.Timestamp;
         if (trace.Rows.Since.Value > time || trace.Errors.Since.Value > time)
         {
@@ -114,6 +120,12 @@ internal sealed class IndexPeek : IDisposable
         }
 
         _shape = trace.Shape;
+        if (trace.Upper.HasPassed(time))
+        {
+            Open(trace.Rows, trace.Errors);
+            return true;
+        }
+
         _rows = trace.Rows.Clone();
         _errors = trace.Errors.Clone();
         _rows.AdvanceSince(time);
@@ -121,16 +133,17 @@ internal sealed class IndexPeek : IDisposable
         return true;
     }
 
-    private EvalError? FirstError()
+    /// <summary>Pins what is read.</summary>
+    private void Open(TraceHandle rows, TraceHandle errors)
     {
-        using var cursor = _errors!.OpenCursor(_job.Request.Timestamp);
-        while (cursor.NextRow())
+        using var cursor = errors.OpenCursor(_job.Request.Timestamp);
+        while (_error is null && cursor.NextRow())
         {
             if (cursor.Diff > 0)
-                return RowKernels.DecodeError(cursor.Key);
+                _error = RowKernels.DecodeError(cursor.Key);
         }
 
-        return null;
+        _cursor = rows.OpenCursor(_job.Request.Timestamp);
     }
 
     private bool Scan()
@@ -147,21 +160,17 @@ internal sealed class IndexPeek : IDisposable
         return false;
     }
 
-    private bool LookUp(ValueArray<ValueArray<Datum>> literals)
+    private bool LookUp(byte[][] keys)
     {
-        using var key = new RowWriter(_shape!.KeyLayout.Shape);
-        for (var rows = 0; _nextLiteral < literals.Count; _nextLiteral++)
+        for (var rows = 0; _nextKey < keys.Length; _nextKey++)
         {
             if (rows > RowsPerTurn)
                 return false;
-            if (RowKernels.HasNullWhereNoneFits(_shape.KeyColumns, literals[_nextLiteral]))
-                continue;
-            key.Clear();
-            RowKernels.Encode(_shape.KeyColumns, literals[_nextLiteral], key);
-            if (!_cursor!.Seek(key[0]))
+            var key = keys[_nextKey];
+            if (!_cursor!.Seek(key))
                 continue;
             for (; _cursor.NextValue(); rows++)
-                _found!.Add(key[0], _cursor.Value, _cursor.Diff);
+                _found!.Add(key, _cursor.Value, _cursor.Diff);
         }
 
         return true;

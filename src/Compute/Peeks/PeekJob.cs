@@ -9,7 +9,9 @@ namespace Materialize.Compute.Peeks;
 /// A peek at this process: gathers what its workers find and answers exactly once, whichever comes first of all parts, an error, or
 /// a cancellation. Any thread.
 /// </summary>
-internal sealed class PeekJob(PeekRequest request, int parts, ResponseSession session)
+/// <param name="parts">Workers that are asked.</param>
+/// <param name="keys">What <see cref="PeekRequest.LiteralKeys"/> are in the index, if that is known already.</param>
+internal sealed class PeekJob(PeekRequest request, int parts, ResponseSession session, byte[][]? keys = null)
 {
     private readonly Lock _lock = new();   // Over _found and _missing; nothing is called under it.
     private readonly List<RowBatch> _found = [];
@@ -17,6 +19,8 @@ internal sealed class PeekJob(PeekRequest request, int parts, ResponseSession se
     private int _answered;
 
     public PeekRequest Request => request;
+
+    public byte[][]? Keys => keys;
 
     /// <summary>Whether nobody waits for it any more.</summary>
     public bool IsAnswered => Volatile.Read(ref _answered) != 0;
@@ -45,6 +49,9 @@ internal sealed class PeekJob(PeekRequest request, int parts, ResponseSession se
         else
             Answer(new PeekResult.Rows(all));
     }
+
+    /// <summary>Nobody has to be asked.</summary>
+    public void NothingFound() => Answer(new PeekResult.Rows(RowBatch.Empty));
 
     public void Fail(EvalError error) => Answer(new PeekResult.Error(error));
 

@@ -1,7 +1,9 @@
 using Materialize.Compute.Kernels;
+using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Expr;
 using Materialize.Protocol;
+using Materialize.Repr;
 
 namespace Materialize.Compute.Peeks;
 
@@ -11,16 +13,22 @@ namespace Materialize.Compute.Peeks;
 /// </summary>
 internal sealed class PeekRows : IDisposable
 {
-    private readonly PeekJob _job;
+    private const int KeptBytesMax = 16 * 1024;
+
+    private readonly Mfp _mfp;
+    private readonly ValueArray<ColumnType> _columns;
     private readonly KernelRunner _runner;
     private readonly RowWriter[] _parts;
     private readonly List<long> _pending = [];
     private readonly List<long> _diffs = [];
+    private PeekJob _job;
     private long _rows;
 
     public PeekRows(PeekJob job, RowSource source)
     {
         _job = job;
+        _mfp = job.Request.Mfp;
+        _columns = job.Request.ResultColumns;
         var kernel = RowKernels.Mfp(job.Request.Mfp, source, job.Request.ResultColumns);
         _runner = new KernelRunner(kernel.Kernel, source.Parts.Count, kernel.Shape);
         _parts = [.. source.Parts.Select(_ => new RowWriter(RowShape.Variable))];
@@ -31,6 +39,26 @@ internal sealed class PeekRows : IDisposable
 
     /// <summary>Whether no more rows are wanted.</summary>
     public bool IsDone => Error is not null || _rows >= _job.RowsWanted;
+
+    /// <summary>
+    /// Starts anew for another peek of the same arrangement. False if that asks for other columns or rows, or this one has grown too large to be kept:
+    /// making the tools of a lookup takes longer than the lookup.
+    /// </summary>
+    public bool TryRestart(PeekJob job)
+    {
+        if (_runner.Output.Bytes > KeptBytesMax || _mfp != job.Request.Mfp || _columns != job.Request.ResultColumns)
+            return false;
+        _job = job;
+        _rows = 0;
+        Error = null;
+        _runner.Output.Clear();
+        _runner.Errors.Clear();
+        _pending.Clear();
+        _diffs.Clear();
+        foreach (var part in _parts)
+            part.Clear();
+        return true;
+    }
 
     /// <summary>One row of the collection, in its parts.</summary>
     public void Add(ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, long diff)

@@ -232,7 +232,7 @@ internal sealed partial class PersistSink
     {
         // What was due before is due now, but nothing before the as-of: what the shard shows there is left as it is.
         difference.AdvanceSince(Math.Max(known, _asOf));
-        difference.ConsolidateInOrder();
+        difference.Consolidate();
         var count = difference.CountBefore(desired);
         var updates = new UpdateColumnsBuilder(count, difference.Bytes);
         for (var i = 0; i < count; i++)

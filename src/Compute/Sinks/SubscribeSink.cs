@@ -87,10 +87,8 @@ internal sealed class SubscribeSink
             return;
         }
 
-        _rows.ConsolidateInOrder();
-        var count = _rows.CountBefore(upper);
-        var batch = Batch(count);
-        _rows.RemoveFirst(count);
+        _rows.Consolidate();
+        var batch = _rows.TakeFirst(_rows.CountBefore(upper));
         if (upper is null)
         {
             Finish(null, batch, null);
@@ -117,7 +115,7 @@ internal sealed class SubscribeSink
     {
         if (_errors.IsEmpty)
             return null;
-        _errors.ConsolidateInOrder();
+        _errors.Consolidate();
         var count = _errors.CountBefore(upper);
         for (var i = 0; i < count; i++)
         {
@@ -127,25 +125,5 @@ internal sealed class SubscribeSink
         }
 
         return null;
-    }
-
-    private RowBatch Batch(int count)
-    {
-        if (count == 0)
-            return RowBatch.Empty;
-        var bytes = 0;
-        for (var i = 0; i < count; i++)
-            bytes += _rows.Row(i).Length;
-        var data = new byte[bytes];
-        var (ends, times, diffs) = (new int[count], new ulong[count], new long[count]);
-        var at = 0;
-        for (var i = 0; i < count; i++)
-        {
-            _rows.Row(i).CopyTo(data.AsSpan(at));
-            at += _rows.Row(i).Length;
-            (ends[i], times[i], diffs[i]) = (at, _rows.TimeAt(i), _rows.DiffAt(i));
-        }
-
-        return new RowBatch(data, ends, times, diffs);
     }
 }

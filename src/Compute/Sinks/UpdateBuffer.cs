@@ -1,10 +1,9 @@
 // Updates that wait to be shown or written: what a subscribe gathers between two frontiers, and the difference between what a
-// materialized view should hold and what its shard does. Columns of numbers and one byte array, no object per row. Consolidation
-// sorts by hash, which costs an array sort of numbers; bytes are compared only where hashes are equal. It runs when the buffer has
-// doubled since the last time, so that it costs O(log n) an update.
+// materialized view should hold and what its shard does. Columns of numbers and one byte array, no object per row. To consolidate
+// is to put them in order, after which equal ones are neighbours (UpdateOrder.cs). It is done when the buffer has doubled since the
+// last time, so that it costs O(log n) an update.
 
-using Materialize.Core.Hashing;
-using Materialize.Core.Rows;
+using Materialize.Protocol;
 
 namespace Materialize.Compute.Sinks;
 
@@ -12,13 +11,16 @@ namespace Materialize.Compute.Sinks;
 internal sealed class UpdateBuffer
 {
     private const int ConsolidateMin = 1024;
+    private const int SmallestBytes = 1024;
+    private const int SmallestCount = 64;
 
-    private byte[] _rows = new byte[1024];
+    private byte[] _rows = new byte[SmallestBytes];
     private int _bytes;
-    private int[] _ends = new int[64];
-    private ulong[] _times = new ulong[64];
-    private long[] _diffs = new long[64];
+    private int[] _ends = new int[SmallestCount];
+    private ulong[] _times = new ulong[SmallestCount];
+    private long[] _diffs = new long[SmallestCount];
     private int _consolidated;
+    private bool _isInOrder = true;   // by time, then by row, each pair once
 
     /// <summary>Updates held, not all of them necessarily distinct.</summary>
     public int Count { get; private set; }
@@ -43,7 +45,7 @@ internal sealed class UpdateBuffer
             if (Count >= ConsolidateMin && Count >= 2 * _consolidated)
                 Consolidate();
             if (Count == _ends.Length)
-                GrowUpdates();
+                Resize(2 * Count);
         }
 
         var end = checked(_bytes + row.Length);
@@ -55,10 +57,17 @@ internal sealed class UpdateBuffer
         _times[Count] = time;
         _diffs[Count] = diff;
         Count++;
+        _isInOrder = false;
     }
 
     /// <summary>Lets times before <paramref name="since"/> appear as it, so that they can cancel.</summary>
-    public void AdvanceSince(ulong since) => Since = Math.Max(Since, since);
+    public void AdvanceSince(ulong since)
+    {
+        if (since <= Since)
+            return;
+        Since = since;
+        _isInOrder &= Count == 0 || _times[0] >= since;
+    }
 
     public ReadOnlySpan<byte> Row(int index) => _rows.AsSpan()[(index == 0 ? 0 : _ends[index - 1]).._ends[index]];
 
@@ -66,16 +75,52 @@ internal sealed class UpdateBuffer
 
     public long DiffAt(int index) => _diffs[index];
 
-    /// <summary>Adds up equal updates, drops zeros, and orders what is left by time, then by row bytes.</summary>
-    public void ConsolidateInOrder()
+    /// <summary>Adds up equal updates, drops zeros, and leaves the rest ordered by time, then by row bytes.</summary>
+    public void Consolidate()
     {
-        Consolidate();
-        var order = Indexes();
-        order.AsSpan().Sort((a, b) => _times[a] != _times[b] ? _times[a].CompareTo(_times[b]) : Row(a).SequenceCompareTo(Row(b)));
-        Rebuild(order, Count);
+        if (_isInOrder)
+            return;
+        foreach (ref var time in _times.AsSpan(0, Count))
+            time = Math.Max(time, Since);
+        var order = UpdateOrder.Of(_rows, _ends.AsSpan(0, Count), _times.AsSpan(0, Count));
+        var (rows, ends, times, diffs) = (new byte[Math.Max(SmallestBytes, _bytes)], new int[_ends.Length], new ulong[_ends.Length], new long[_ends.Length]);
+        var (kept, bytes, start) = (0, 0, 0);
+        foreach (var index in order)
+        {
+            var row = Row(index);
+
+            // Equal updates are neighbours: what one adds to is the last that was written.
+            if (kept > 0 && times[kept - 1] == _times[index] && rows.AsSpan(start, bytes - start).SequenceEqual(row))
+            {
+                diffs[kept - 1] = checked(diffs[kept - 1] + _diffs[index]);
+                continue;
+            }
+
+            DropZero();
+            start = bytes;
+            row.CopyTo(rows.AsSpan(bytes));
+            bytes += row.Length;
+            (ends[kept], times[kept], diffs[kept]) = (bytes, _times[index], _diffs[index]);
+            kept++;
+        }
+
+        DropZero();
+        (_rows, _ends, _times, _diffs, _bytes, Count) = (rows, ends, times, diffs, bytes, kept);
+        if (kept < _ends.Length / 4)
+            Shrink();
+        _consolidated = kept;
+        _isInOrder = true;
+
+        void DropZero()
+        {
+            if (kept == 0 || diffs[kept - 1] != 0)
+                return;
+            kept--;
+            bytes = start;
+        }
     }
 
-    /// <summary>How many updates, from the first, are before <paramref name="upper"/>; right after <see cref="ConsolidateInOrder"/>.</summary>
+    /// <summary>How many updates, from the first, are before <paramref name="upper"/>; right after <see cref="Consolidate"/>.</summary>
     public int CountBefore(ulong? upper)
     {
         if (upper is not { } end)
@@ -88,96 +133,65 @@ internal sealed class UpdateBuffer
         return at;
     }
 
+    /// <summary>The first <paramref name="count"/> updates, which are here no more.</summary>
+    public RowBatch TakeFirst(int count)
+    {
+        if (count == 0)
+            return RowBatch.Empty;
+        var bytes = _ends[count - 1];
+        var isAll = count == Count;
+        var taken = new RowBatch(
+            isAll ? _rows.AsMemory(0, bytes) : _rows.AsSpan(0, bytes).ToArray(),
+            _ends.AsSpan(0, count).ToArray(),
+            _times.AsSpan(0, count).ToArray(),
+            _diffs.AsSpan(0, count).ToArray());
+
+        // The rows of a batch that takes all are given away with their array.
+        if (isAll)
+            _rows = new byte[SmallestBytes];
+        RemoveFirst(count);
+        return taken;
+    }
+
     /// <summary>Drops the first <paramref name="count"/> updates.</summary>
     public void RemoveFirst(int count)
     {
         if (count == 0)
             return;
-        Rebuild([.. Enumerable.Range(count, Count - count)], Count - count);
+        var (bytes, left) = (_ends[count - 1], Count - count);
+        if (left == 0)
+        {
+            Clear();
+            return;
+        }
+
+        _rows.AsSpan(bytes, _bytes - bytes).CopyTo(_rows);
+        _times.AsSpan(count, left).CopyTo(_times);
+        _diffs.AsSpan(count, left).CopyTo(_diffs);
+        for (var i = 0; i < left; i++)
+            _ends[i] = _ends[count + i] - bytes;
+        (_bytes, Count, _consolidated) = (_bytes - bytes, left, Math.Max(0, _consolidated - count));
+        if (left < _ends.Length / 4)
+            Shrink();
     }
 
     public void Clear()
     {
-        Count = 0;
-        _bytes = 0;
-        _consolidated = 0;
+        (Count, _bytes, _consolidated, _isInOrder) = (0, 0, 0, true);
+        Shrink();
     }
 
-    public void Consolidate()
+    /// <summary>Gives back what it has far too much of.</summary>
+    private void Shrink()
     {
-        foreach (ref var time in _times.AsSpan(0, Count))
-            time = Math.Max(time, Since);
-        var hashes = new ulong[Count];
-        for (var i = 0; i < hashes.Length; i++)
-            hashes[i] = RowHash.Hash(RowShape.Variable, Row(i)) ^ (_times[i] * 0x9E37_79B9_7F4A_7C15);
-        var order = Indexes();
-        Array.Sort(hashes, order);
-        var kept = 0;
-        for (var i = 0; i < order.Length;)
-        {
-            // A run of equal hashes is almost always one (row, time); others in it are told apart by looking.
-            var end = i + 1;
-            while (end < order.Length && hashes[end] == hashes[i])
-                end++;
-            for (var a = i; a < end; a++)
-            {
-                var index = order[a];
-                if (index < 0)
-                    continue;
-                for (var b = a + 1; b < end; b++)
-                {
-                    var other = order[b];
-                    if (other < 0 || _times[other] != _times[index] || !Row(other).SequenceEqual(Row(index)))
-                        continue;
-                    _diffs[index] = checked(_diffs[index] + _diffs[other]);
-                    order[b] = -1;
-                }
-
-                if (_diffs[index] != 0)
-                    order[kept++] = index;
-            }
-
-            i = end;
-        }
-
-        Rebuild(order, kept);
-        _consolidated = kept;
+        if (_ends.Length > ConsolidateMin)
+            Resize(Math.Max(SmallestCount, Count + (Count / 2)));
+        if (_rows.Length > SmallestBytes && _bytes < _rows.Length / 4)
+            Array.Resize(ref _rows, Math.Max(SmallestBytes, _bytes + (_bytes / 2)));
     }
 
-    private int[] Indexes()
+    private void Resize(int capacity)
     {
-        var order = new int[Count];
-        for (var i = 0; i < order.Length; i++)
-            order[i] = i;
-        return order;
-    }
-
-    private void Rebuild(int[] order, int count)
-    {
-        long bytes = 0;
-        for (var i = 0; i < count; i++)
-            bytes += Row(order[i]).Length;
-        var rows = new byte[Math.Max(1024, bytes)];
-        var ends = new int[Math.Max(64, count + (count / 2))];
-        var times = new ulong[ends.Length];
-        var diffs = new long[ends.Length];
-        var at = 0;
-        for (var i = 0; i < count; i++)
-        {
-            var row = Row(order[i]);
-            row.CopyTo(rows.AsSpan(at));
-            at += row.Length;
-            ends[i] = at;
-            times[i] = _times[order[i]];
-            diffs[i] = _diffs[order[i]];
-        }
-
-        (_rows, _ends, _times, _diffs, _bytes, Count) = (rows, ends, times, diffs, at, count);
-    }
-
-    private void GrowUpdates()
-    {
-        var capacity = 2 * _ends.Length;
         Array.Resize(ref _ends, capacity);
         Array.Resize(ref _times, capacity);
         Array.Resize(ref _diffs, capacity);

@@ -9,6 +9,7 @@ namespace Materialize.Compute.Workers;
 internal sealed partial class ComputeWorker
 {
     private readonly List<IndexPeek> _peeks = [];
+    private readonly List<CollectionState> _lookedUp = [];
     private readonly DurationHistogram _peekDurations = new();
 
     /// <summary>Peeks of indexes that wait or are being answered.</summary>
@@ -27,8 +28,30 @@ internal sealed partial class ComputeWorker
             return;
         }
 
-        _peeks.Add(new IndexPeek(job, collection));
+        var peek = new IndexPeek(job, collection);
         NoteReader(collection);
+
+        // What a lookup takes is less than coming back to it.
+        var isLookup = job.Request.LiteralKeys is not null;
+        if (!isLookup || !peek.IsReady || !IsDone(peek))
+            _peeks.Add(peek);
+        if (isLookup && !_lookedUp.Contains(collection))
+        {
+            _lookedUp.Add(collection);
+            TellShares();
+        }
+    }
+
+    /// <summary>Says of the indexes that are looked up how far they are without errors here.</summary>
+    private void TellShares()
+    {
+        foreach (var collection in _lookedUp)
+        {
+            if (collection.Trace is not { } trace || collection.SharesToldAt == trace.Errors.Upper)
+                continue;
+            collection.SharesToldAt = trace.Errors.Upper;
+            collection.Shares!.Tell(localIndex, trace.Shape, trace.Errors.Size.Rows > 0 ? 0 : Time(trace.Errors.Upper) ?? ulong.MaxValue);
+        }
     }
 
     public void CancelPeek(Guid uuid)
@@ -51,19 +74,23 @@ internal sealed partial class ComputeWorker
             }
 
             any = true;
-            if (peek.Turn())
-            {
+            if (IsDone(peek))
                 _peeks.RemoveAt(i);
-                _peekDurations.Add(Stopwatch.GetElapsedTime(peek.StartedAt));
-                peek.Dispose();
-            }
             else
-            {
                 i++;
-            }
         }
 
         return any;
+    }
+
+    /// <summary>Gives the peek a turn. Whether that was its last.</summary>
+    private bool IsDone(IndexPeek peek)
+    {
+        if (!peek.Turn())
+            return false;
+        _peekDurations.Add(Stopwatch.GetElapsedTime(peek.StartedAt));
+        peek.Dispose();
+        return true;
     }
 
     private void ForgetPeeks()

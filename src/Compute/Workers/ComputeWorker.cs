@@ -30,6 +30,8 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex, TimeP
     public bool Step()
     {
         var any = worker.Step();
+        if (any)
+            TellShares();
         TickLogs();
         any |= ServePeeks();
         if (IsLeader)
@@ -114,8 +116,8 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex, TimeP
         _scheduled.Remove(state.Instance);
         if (IsLeader)
             SayDropped(state);
-        state.Trace?.Dispose();
-        state.Instance.Release();
+        _lookedUp.Remove(state);
+        state.Drop();
     }
 
     /// <summary>Drops every dataflow.</summary>

@@ -1,4 +1,5 @@
 using Materialize.Compute.Kernels;
+using Materialize.Compute.Peeks;
 using Materialize.Compute.Sinks;
 using Materialize.Compute.Sources;
 using Materialize.Core.Collections;
@@ -69,12 +70,21 @@ internal sealed record IndexTrace(
 /// <summary>An export as the controller knows it, and what it was last told.</summary>
 internal sealed class CollectionState(GlobalId id, DataflowInstance instance)
 {
+    private PeekRows? _tools;
+    private bool _isDropped;
+
     public GlobalId Id => id;
 
     public DataflowInstance Instance => instance;
 
     /// <summary>For an index, once built.</summary>
     public IndexTrace? Trace { get; set; }
+
+    /// <summary>For an index: whom lookups in it have to ask.</summary>
+    public IndexShares? Shares { get; } = instance.Plan.Indexes.GetValueOrDefault(id);
+
+    /// <summary>What <see cref="Shares"/> were last told of: up to here nothing has changed since.</summary>
+    public Frontier? SharesToldAt { get; set; }
 
     /// <summary>For a sink into a shard, once built: how far the dataflow is.</summary>
     public Dataflow.Probe<Time>? Probe { get; set; }
@@ -96,4 +106,34 @@ internal sealed class CollectionState(GlobalId id, DataflowInstance instance)
     public Protocol.FrontierChange? ReportedWrite { get; set; }
 
     public Protocol.FrontierChange? ReportedOutput { get; set; }
+
+    /// <summary>What an earlier peek has left to read rows with, made ready for this one; null if there is nothing that fits.</summary>
+    public PeekRows? TakeTools(PeekJob job)
+    {
+        var tools = _tools;
+        _tools = null;
+        if (tools is null || tools.TryRestart(job))
+            return tools;
+        tools.Dispose();
+        return null;
+    }
+
+    /// <summary>Gives over what a peek has read with, for the next one.</summary>
+    public void LeaveTools(PeekRows tools)
+    {
+        if (_tools is not null || _isDropped)
+            tools.Dispose();
+        else
+            _tools = tools;
+    }
+
+    /// <summary>It is a collection no more, though a peek may still read it.</summary>
+    public void Drop()
+    {
+        _isDropped = true;
+        _tools?.Dispose();
+        _tools = null;
+        Trace?.Dispose();
+        Instance.Release();
+    }
 }

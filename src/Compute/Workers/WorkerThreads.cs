@@ -7,6 +7,7 @@ internal sealed class WorkerThreads : IDisposable
 {
     private readonly WorkerGroup _group;
     private readonly ComputeWorker[] _workers;
+    private readonly int[] _indexes;
     private readonly Thread[] _threads;
     private readonly Action<Exception> _failed;
     private readonly CancellationTokenSource _stop = new();
@@ -21,6 +22,7 @@ internal sealed class WorkerThreads : IDisposable
         _failed = failed;
         foreach (var worker in group.Workers)
             worker.OffloadsWork = true;
+        _indexes = [.. group.Workers.Select(w => w.Index)];
         _workers = [.. group.Workers.Select((w, i) => new ComputeWorker(w, i, time))];
         _threads = [.. _workers.Select((w, i) => new Thread(() => Run(group.Workers[i], w)) { Name = $"compute {i}", IsBackground = true })];
         foreach (var thread in _threads)
@@ -28,6 +30,12 @@ internal sealed class WorkerThreads : IDisposable
     }
 
     public int Count => _workers.Length;
+
+    /// <summary>The number of each among the workers of the replica.</summary>
+    public ReadOnlySpan<int> Indexes => _indexes;
+
+    /// <summary>Workers of the replica.</summary>
+    public int Peers => _group.Workers[0].Peers;
 
     /// <summary>To every worker, in one order. One thread at a time.</summary>
     public void Post(Action<ComputeWorker> action)
@@ -37,6 +45,13 @@ internal sealed class WorkerThreads : IDisposable
             var worker = _workers[i];
             _group.Workers[i].Post(_ => action(worker));
         }
+    }
+
+    /// <summary>To one worker. One thread at a time, also with the other one.</summary>
+    public void Post(int index, Action<ComputeWorker> action)
+    {
+        var worker = _workers[index];
+        _group.Workers[index].Post(_ => action(worker));
     }
 
     /// <summary>Looks whether something has changed outside, at every worker.</summary>

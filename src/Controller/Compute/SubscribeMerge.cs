@@ -24,30 +24,20 @@ internal sealed class SubscribeMerge(ulong start)
             return null;
         var lower = _done;
         _done = upper;
-        return new SubscribeBatch(lower.Value, batch.Upper, From(lower.Value, batch.Lower, batch.Updates), null);
+        return new SubscribeBatch(lower.Value, batch.Upper, From(lower.Value, batch.Updates), null);
     }
 
-    /// <summary>All updates that are not before <paramref name="lower"/>.</summary>
-    private static RowBatch From(ulong lower, ulong batchLower, RowBatch updates)
+    /// <summary>All updates that are not before <paramref name="lower"/>, of updates in order of time.</summary>
+    private static RowBatch From(ulong lower, RowBatch updates)
     {
         // The usual case: the batch is just what comes next.
-        if (updates.Count == 0 || batchLower >= lower)
+        if (updates.Count == 0 || updates.Times[0] >= lower)
             return updates;
-
-        var data = new MemoryStream();
-        var ends = new List<int>();
-        var times = new List<ulong>();
-        var diffs = new List<long>();
-        for (var i = 0; i < updates.Count; i++)
-        {
-            if (updates.Times[i] < lower)
-                continue;
-            data.Write(updates.Row(i));
-            ends.Add(checked((int)data.Length));
-            times.Add(updates.Times[i]);
-            diffs.Add(updates.Diffs[i]);
-        }
-
-        return new RowBatch(data.ToArray(), [.. ends], [.. times], [.. diffs]);
+        var first = Array.FindIndex(updates.Times, time => time >= lower);
+        if (first < 0)
+            return RowBatch.Empty;
+        var start = updates.Ends[first - 1];
+        return new RowBatch(
+            updates.Data[start..], Array.ConvertAll(updates.Ends[first..], end => end - start), updates.Times[first..], updates.Diffs[first..]);
     }
 }

@@ -35,11 +35,13 @@ internal static class NumericForm
             return special.Length;
         }
 
-        Span<byte> digits = stackalloc byte[DigitsMax];
-        var count = WriteDigits(value, digits);
         var at = 0;
         if (value.Kind == NumericKind.Negative)
             target[at++] = (byte)'-';
+        if (value.Scale == 0)
+            return at + WriteDigits(value, target[at..]);
+        Span<byte> digits = stackalloc byte[DigitsMax];
+        var count = WriteDigits(value, digits);
         var whole = count - value.Scale;
         if (whole > 0)
         {
@@ -51,8 +53,6 @@ internal static class NumericForm
             target[at++] = (byte)'0';
         }
 
-        if (value.Scale == 0)
-            return at;
         target[at++] = (byte)'.';
         for (var i = whole; i < 0; i++)
             target[at++] = (byte)'0';

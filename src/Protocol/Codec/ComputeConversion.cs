@@ -137,41 +137,17 @@ internal static class ComputeConversion
         {
             Uuid = CommonConversion.ToWire(peek.Uuid),
             Timestamp = peek.Timestamp,
-            Mfp = ExprConversion.ToWire(peek.Mfp),
-            Finishing = ExprConversion.ToWire(peek.Finishing),
-            MaxResultSize = peek.MaxResultSize,
+            Body = PeekBodies.ToWire(peek),
         };
-        switch (peek.Target)
-        {
-            case PeekTarget.Index x:
-                wire.Index = CommonConversion.ToWire(x.Id);
-                break;
-            case PeekTarget.Persist x:
-                wire.Persist = new Wire.PersistTarget { Id = CommonConversion.ToWire(x.Id), Metadata = DataflowConversion.ToWire(x.Metadata) };
-                break;
-            default:
-                throw new UnreachableException(peek.Target.GetType().Name);
-        }
-
         if (peek.LiteralKeys is { } keys)
             wire.LiteralKeys = LirConversion.ToWire(keys);
-        wire.ResultColumns.AddAll(peek.ResultColumns, CommonConversion.ToWire);
         return wire;
     }
 
-    private static PeekRequest FromWire(Wire.Peek peek) => new(
-        GuidFromWire(peek.Uuid),
-        peek.TargetCase switch
-        {
-            Wire.Peek.TargetOneofCase.Index => new PeekTarget.Index(CommonConversion.FromWire(peek.Index)),
-            Wire.Peek.TargetOneofCase.Persist =>
-                new PeekTarget.Persist(CommonConversion.FromWire(peek.Persist.Id), DataflowConversion.FromWire(peek.Persist.Metadata)),
-            _ => throw Unknown("peek target", peek.TargetCase),
-        },
-        peek.LiteralKeys is null ? null : LirConversion.FromWire(peek.LiteralKeys),
-        peek.Timestamp,
-        ExprConversion.FromWire(peek.Mfp),
-        peek.ResultColumns.ToArray(CommonConversion.FromWire),
-        ExprConversion.FromWire(peek.Finishing),
-        peek.MaxResultSize);
+    private static PeekRequest FromWire(Wire.Peek peek) => PeekBodies.FromWire(peek.Body) with
+    {
+        Uuid = GuidFromWire(peek.Uuid),
+        LiteralKeys = peek.LiteralKeys is null ? null : LirConversion.FromWire(peek.LiteralKeys),
+        Timestamp = peek.Timestamp,
+    };
 }

@@ -6,26 +6,19 @@ namespace Materialize.Protocol.Codec;
 /// A codec from a pair of conversions between our records and generated messages. The records are the vocabulary of the
 /// program; the generated classes never leave this project.
 /// </summary>
-internal sealed class ProtoCodec<T, TMessage>(MessageParser<TMessage> parser, Func<T, TMessage> toWire, Func<TMessage, T> fromWire) : IMessageCodec<T>
+/// <param name="isFlat">No message holds an expression or a plan, so that none is nested deeper than protobuf's own limit.</param>
+internal sealed class ProtoCodec<T, TMessage>(MessageParser<TMessage> parser, Func<T, TMessage> toWire, Func<TMessage, T> fromWire, bool isFlat = false)
+    : IMessageCodec<T>
     where TMessage : class, IMessage<TMessage>
 {
-    // Protobuf's own limit of 100 is less than a left-deep expression of a machine-written query. Each level takes some
-    // hundred bytes of stack in the generated parser, so this is far from the end of a thread's stack.
-    private const int RecursionLimit = 3000;
-
-    private const int ShallowBytes = 200;
-
     public ReadOnlyMemory<byte> Encode(T message) => toWire(message).ToByteArray();
 
     public T Decode(ReadOnlyMemory<byte> body)
     {
         try
         {
-            // A message of so few bytes cannot be nested deeper than the parser's own limit: a level takes two.
-            if (body.Length < ShallowBytes)
-                return fromWire(parser.ParseFrom(body.Span));
-            var input = CodedInputStream.CreateWithLimits(new ReadOnlyMemoryStream(body), int.MaxValue, RecursionLimit);
-            return fromWire(parser.ParseFrom(input));
+            // From a span, columns of rows are copied once.
+            return fromWire(isFlat ? parser.ParseFrom(body.Span) : ProtoParsing.Parse(parser, body));
         }
         catch (InvalidProtocolBufferException e)
         {
@@ -36,6 +29,23 @@ internal sealed class ProtoCodec<T, TMessage>(MessageParser<TMessage> parser, Fu
             throw new ProtocolException("message is nested too deeply", e);
         }
     }
+}
+
+/// <summary>Parsing of messages that may be nested deeply.</summary>
+internal static class ProtoParsing
+{
+    // Protobuf's own limit of 100 is less than a left-deep expression of a machine-written query. Each level takes some
+    // hundred bytes of stack in the generated parser, so this is far from the end of a thread's stack.
+    private const int RecursionLimit = 3000;
+
+    // A message of so few bytes cannot be nested deeper than the parser's own limit: a level takes two.
+    private const int ShallowBytes = 200;
+
+    /// <exception cref="InvalidProtocolBufferException">It is no such message.</exception>
+    public static TMessage Parse<TMessage>(MessageParser<TMessage> parser, ReadOnlyMemory<byte> bytes)
+        where TMessage : class, IMessage<TMessage> => bytes.Length < ShallowBytes
+        ? parser.ParseFrom(bytes.Span)
+        : parser.ParseFrom(CodedInputStream.CreateWithLimits(new ReadOnlyMemoryStream(bytes), int.MaxValue, RecursionLimit));
 }
 
 /// <summary>Reads memory as a stream, for an API that has limits only on streams.</summary>

@@ -15,7 +15,7 @@ public static class ProtocolCodecs
         new ProtoCodec<ComputeCommand, Wire.ComputeCommand>(Wire.ComputeCommand.Parser, ComputeConversion.ToWire, ComputeConversion.FromWire);
 
     public static IMessageCodec<ComputeResponse> ComputeResponses { get; } =
-        new ProtoCodec<ComputeResponse, Wire.ComputeResponse>(Wire.ComputeResponse.Parser, ComputeConversion.ToWire, ComputeConversion.FromWire);
+        new ProtoCodec<ComputeResponse, Wire.ComputeResponse>(Wire.ComputeResponse.Parser, ComputeConversion.ToWire, ComputeConversion.FromWire, isFlat: true);
 
     public static IMessageCodec<StorageCommand> StorageCommands { get; } =
         new ProtoCodec<StorageCommand, Wire.StorageCommand>(Wire.StorageCommand.Parser, StorageConversion.ToWire, StorageConversion.FromWire);

@@ -40,6 +40,7 @@ public abstract record PeekResult
 /// A contiguous part of a subscribe: all updates with times in [Lower, Upper).
 /// </summary>
 /// <param name="Upper">Null: the subscribe is complete.</param>
+/// <param name="Updates">Consolidated; in order of time, then of rows' bytes.</param>
 /// <param name="Error">If not null, the collection holds this error at a time in the interval.</param>
 public sealed record SubscribeBatch(ulong Lower, ulong? Upper, RowBatch Updates, EvalError? Error);
 
