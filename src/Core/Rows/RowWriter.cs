@@ -102,7 +102,7 @@ public sealed unsafe class RowWriter : IDisposable
     /// <summary>Appends a copy of <paramref name="length"/> bytes at <paramref name="row"/>.</summary>
     public void Append(byte* row, int length)
     {
-        Buffer.MemoryCopy(row, Reserve(length), length, length);
+        RowBytes.Copy(Reserve(length), row, length);
         Commit(length);
     }
 
@@ -172,10 +172,30 @@ public sealed unsafe class RowWriter : IDisposable
                 }
 
             default:
-                for (var j = 0; j < count; j++)
-                    Append(source.Address(from + rows[j]), source.Length(from + rows[j]));
+                AppendSelectedVariable(source, from, rows, count);
                 break;
         }
+    }
+
+    private void AppendSelectedVariable(in RowColumn source, int from, int* rows, int count)
+    {
+        var total = 0L;
+        for (var j = 0; j < count; j++)
+            total += source.Length(from + rows[j]);
+        EnsureBytes(total);
+        while (Count + count > _endsCapacity)
+            GrowEnds();
+        _ = checked((uint)(_used + total));
+        var ends = _ends + Count;
+        for (var j = 0; j < count; j++)
+        {
+            var length = source.Length(from + rows[j]);
+            RowBytes.Copy(_data + _used, source.Address(from + rows[j]), length);
+            _used += length;
+            ends[j] = (uint)_used;
+        }
+
+        Count += count;
     }
 
     /// <summary>Appends <paramref name="count"/> rows of a fixed shape to be filled in by the caller; returns the address of the first.</summary>
@@ -194,6 +214,13 @@ public sealed unsafe class RowWriter : IDisposable
     public void EnsureRows(int rows)
     {
         var bytes = Shape.IsFixed ? (long)rows * Shape.Width : 0;
+        if (_used + bytes > _capacity)
+            Grow(bytes);
+    }
+
+    /// <summary>Room for that many more bytes of rows.</summary>
+    public void EnsureBytes(long bytes)
+    {
         if (_used + bytes > _capacity)
             Grow(bytes);
     }

@@ -13,6 +13,7 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
     private readonly OutputPort<UpdateBatch<TTime>> _errors;
     private readonly BatchBuilder<TTime> _rows;
     private readonly BatchBuilder<TTime> _errorRows;
+    private readonly RowWriter _spare;
     private readonly Side _before;
     private readonly Side _after;
 
@@ -24,8 +25,9 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(shape);
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
-        _before = new Side(Graph.Worker.Scratch, finish, shape, WorkerScratch.KernelSlot, WorkerScratch.KeySlot);
-        _after = new Side(Graph.Worker.Scratch, finish, shape, WorkerScratch.SecondKernelSlot, WorkerScratch.SecondKeySlot);
+        _spare = new RowWriter(shape);
+        _before = new Side(Graph.Worker.Scratch, finish, _rows.Rows, WorkerScratch.KernelSlot, WorkerScratch.KeySlot);
+        _after = new Side(Graph.Worker.Scratch, finish, _rows.Rows, WorkerScratch.SecondKernelSlot, WorkerScratch.SecondKeySlot);
     }
 
     public static OkErr<TTime> Build(
@@ -50,6 +52,7 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         base.Dispose();
         _rows.Dispose();
         _errorRows.Dispose();
+        _spare.Dispose();
         _before.Dispose();
         _after.Dispose();
     }
@@ -59,14 +62,9 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         base.MeasureState(meter);
         _rows.Measure(meter);
         _errorRows.Measure(meter);
+        meter.Writer(_spare);
         _before.Measure(meter);
         _after.Measure(meter);
-    }
-
-    protected override void Emit(TTime time)
-    {
-        for (var from = 0; from < TouchedCount; from += KernelIo.Capacity)
-            Emit(time, from, Math.Min(KernelIo.Capacity, TouchedCount - from));
     }
 
     protected override void Flush()
@@ -75,7 +73,7 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         _errors.Send(_errorRows.Build());
     }
 
-    private void Emit(TTime time, int from, int count)
+    protected override void Emit(TTime time, int from, int count)
     {
         _before.Start();
         _after.Start();
@@ -89,28 +87,19 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
                 _after.Add(Table, number, now, i);
         }
 
+        var rows = _rows.Rows;
+        var start = rows.Count;
         _before.Finish();
+        var middle = rows.Count;
         _after.Finish();
-
-        // Both sides are in the order of touched keys: a key whose row did not change is skipped.
-        int b = 0, a = 0;
-        while (b < _before.Rows.Count || a < _after.Rows.Count)
+        if (HasUnchanged(start, middle))
         {
-            var keyBefore = b < _before.Rows.Count ? _before.KeyOfRow(b) : int.MaxValue;
-            var keyAfter = a < _after.Rows.Count ? _after.KeyOfRow(a) : int.MaxValue;
-            if (keyBefore == keyAfter && _before.Rows.RowEquals(b, _after.Rows.AddressOf(a), _after.Rows.LengthOf(a)))
-            {
-                b++;
-                a++;
-            }
-            else if (keyBefore <= keyAfter)
-            {
-                Append(_before.Rows, b++, time, -1);
-            }
-            else
-            {
-                Append(_after.Rows, a++, time, 1);
-            }
+            KeepChanged(start, middle, time);
+        }
+        else
+        {
+            _rows.AddMany(middle - start, time, -1);
+            _rows.AddMany(rows.Count - middle, time, 1);
         }
 
         AppendErrors(_before.Errors, time, -1);
@@ -119,9 +108,57 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
             Flush();
     }
 
-    private void Append(RowWriter rows, int row, TTime time, long diff)
+    // Rows before the time are [start, middle), those after it [middle, end), each in the order of touched keys. Whether a key's two are equal: the change was none that shows.
+    private bool HasUnchanged(int start, int middle)
     {
-        _rows.Rows.Append(rows.AddressOf(row), rows.LengthOf(row));
+        var rows = _rows.Rows;
+        for (int b = start, a = middle; b < middle && a < rows.Count;)
+        {
+            var (keyBefore, keyAfter) = (_before.KeyOfRow(b - start), _after.KeyOfRow(a - middle));
+            if (keyBefore == keyAfter && rows.RowEquals(b, rows.AddressOf(a), rows.LengthOf(a)))
+                return true;
+            if (keyBefore <= keyAfter)
+                b++;
+            if (keyAfter <= keyBefore)
+                a++;
+        }
+
+        return false;
+    }
+
+    // Takes the rows back and puts there again those of keys whose two differ.
+    private void KeepChanged(int start, int middle, TTime time)
+    {
+        var rows = _rows.Rows;
+        var (befores, afters) = (middle - start, rows.Count - middle);
+        _spare.Clear();
+        _spare.AppendRange(rows.Peek(), start, befores + afters);
+        rows.Truncate(start);
+        int b = 0, a = 0;
+        while (b < befores || a < afters)
+        {
+            var keyBefore = b < befores ? _before.KeyOfRow(b) : int.MaxValue;
+            var keyAfter = a < afters ? _after.KeyOfRow(a) : int.MaxValue;
+            var after = befores + a;
+            if (keyBefore == keyAfter && _spare.RowEquals(b, _spare.AddressOf(after), _spare.LengthOf(after)))
+            {
+                b++;
+                a++;
+            }
+            else if (keyBefore <= keyAfter)
+            {
+                Append(_spare, b++, time, -1);
+            }
+            else
+            {
+                Append(_spare, befores + a++, time, 1);
+            }
+        }
+    }
+
+    private void Append(RowWriter from, int row, TTime time, long diff)
+    {
+        _rows.Rows.Append(from.AddressOf(row), from.LengthOf(row));
         _rows.Add(time, diff);
     }
 
@@ -131,7 +168,7 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         _errorRows.AddMany(errors.Count, time, diff);
     }
 
-    /// <summary>The rows of up to a thousand groups, before or after the time.</summary>
+    /// <summary>What the kernel makes of up to a thousand groups, before or after the time; rows go to the output at once.</summary>
     private sealed class Side : IDisposable
     {
         private readonly KernelCall _call;
@@ -139,23 +176,19 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         private readonly int* _indexes;
         private int _count;
 
-        public Side(WorkerScratch scratch, RowKernel finish, RowShape shape, int kernelSlot, int keySlot)
+        public Side(WorkerScratch scratch, RowKernel finish, RowWriter rows, int kernelSlot, int keySlot)
         {
-            Rows = new RowWriter(shape);
             Errors = new RowWriter(RowShape.Variable);
-            _call = new KernelCall(scratch, finish, 2, [Rows], Errors, slot: kernelSlot);
+            _call = new KernelCall(scratch, finish, 2, [rows], Errors, slot: kernelSlot);
             _keys = (ulong*)scratch.Slot(keySlot);
             _indexes = (int*)(_keys + KernelIo.Capacity);
         }
-
-        public RowWriter Rows { get; }
 
         public RowWriter Errors { get; }
 
         public void Start()
         {
             _count = 0;
-            Rows.Clear();
             Errors.Clear();
         }
 
@@ -173,19 +206,12 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
                 _call.Invoke(_count);
         }
 
+        /// <param name="row">In the order they were made, from 0.</param>
         public int KeyOfRow(int row) => _indexes[_call.Io.Selected[row]];
 
-        public void Measure(StateMeter meter)
-        {
-            meter.Writer(Rows);
-            meter.Writer(Errors);
-        }
+        public void Measure(StateMeter meter) => meter.Writer(Errors);
 
-        public void Dispose()
-        {
-            Rows.Dispose();
-            Errors.Dispose();
-        }
+        public void Dispose() => Errors.Dispose();
     }
 }
 
@@ -230,10 +256,10 @@ internal sealed unsafe class ThresholdOperator<TTime> : TimedReduceOperator<TTim
         _rows.Measure(meter);
     }
 
-    protected override void Emit(TTime time)
+    protected override void Emit(TTime time, int from, int count)
     {
         ulong scratch;
-        for (var i = 0; i < TouchedCount; i++)
+        for (var i = from; i < from + count; i++)
         {
             var number = Touched(i, out var before);
             var change = Of(*(long*)Table.Accumulator(number)) - Of(*(long*)before);

@@ -12,7 +12,7 @@ namespace Materialize.Dataflow.Operators;
 /// </summary>
 internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long RowsPerRun = 64 * 1024; // some ten milliseconds
+    private const long RowsPerRun = 32 * 1024; // some milliseconds
     private const int RunRows = SortWindow.RowsMax - 8192;
     private const int BulkRows = 5 * RunRows; // fewer are faster sorted as runs and merged
     private readonly InputPort<UpdateBatch<TTime>> _input;

@@ -37,7 +37,7 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
     private long _scratchCapacity;
 
     public CachedTopKOperator(Arranged<TTime> source, string name, RowShape sortKeyShape, RowShape rowShape, RowKernel? finish, RowShape shape, long limit, long offset)
-        : base(source, name, probes: false)
+        : base(source, name)
     {
         _groups = new AccumulatorTable(source.KeyShape, sizeof(Group));
         _wanted = offset + limit;

@@ -132,7 +132,7 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
 /// <summary>An arrangement as rows, through a kernel over key and value. Time: of the updates, joined with the import's as-of. Work: O(updates), yields.</summary>
 internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const int RowsPerRun = 512 * 1024;
+    private const int RowsPerRun = 128 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _ok;
     private readonly OutputPort<UpdateBatch<TTime>> _errors;

@@ -73,11 +73,11 @@ internal sealed unsafe class GeneralReduceOperator<TTime> : Operator where TTime
         _rows = new BatchBuilder<TTime>(shape);
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
         _trace = source.SharedTrace;
-        _hold = _trace.NewHold(probes: true);
+        _hold = _trace.NewHold();
         _floor = source.Floor;
         _keyShape = source.KeyShape;
         _outputs = new Trace<TTime>(Graph.Worker, _keyShape, RowShape.Variable);
-        _outputsHold = _outputs.NewHold(probes: true);
+        _outputsHold = _outputs.NewHold();
         _tools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, RowShape.Variable);
         _newOutputs = new BatchBuilder<TTime>(RowShape.Variable, RowHash.IsBijective(_keyShape) ? null : _keyShape);
         _wanted = new RowWriter(shape);

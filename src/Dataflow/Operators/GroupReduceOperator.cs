@@ -18,21 +18,20 @@ namespace Materialize.Dataflow.Operators;
 /// <summary>The frame of what follows an arrangement key by key: deltas in time order, fuel, and the hold on the trace.</summary>
 internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long RowsPerRun = 256 * 1024;
+    private const long RowsPerRun = 64 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly Trace<TTime> _trace;
     private readonly Queue<Work> _work = new();
     private TraceHold<TTime>? _hold;
 
-    /// <param name="probes">Whether every change makes it read the group.</param>
-    protected GroupChangeOperator(Arranged<TTime> source, string name, bool probes = true)
+    protected GroupChangeOperator(Arranged<TTime> source, string name)
         : base(source.Scope.Graph, name)
     {
         if (!TTime.IsTotal)
             throw new NotSupportedException("group reductions of this kind need totally ordered times");
         _input = this.NewInput(source);
         _trace = source.SharedTrace;
-        _hold = _trace.NewHold(probes);
+        _hold = _trace.NewHold();
         Floor = source.Floor;
     }
 

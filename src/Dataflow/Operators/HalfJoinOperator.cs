@@ -15,7 +15,7 @@ namespace Materialize.Dataflow.Operators;
 /// </remarks>
 internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long RowsPerRun = 512 * 1024;
+    private const long RowsPerRun = 128 * 1024;
     private const int ChunkRows = 24 * 1024;
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly InputPort<ArrangedDelta<TTime>> _deltas;
@@ -33,7 +33,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         _input = this.NewInput(keyed);
         _deltas = this.NewInput(arranged);
         _trace = arranged.SharedTrace;
-        _hold = _trace.NewHold(probes: true);
+        _hold = _trace.NewHold();
         _tools = new MergeTools<TTime>(Graph.Worker.Scratch, arranged.KeyShape, keyed.Shape);
         _stash = new TimeStash<TTime>(arranged.KeyShape, keyed.Shape);
         _strict = strict;
@@ -63,9 +63,9 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         {
             if (!_work.TryPeek(out var work))
             {
-                if (!_stash.TryTakeFirst(IsReady, out var time, out var batches))
+                if (!_stash.TryFirst(out var time) || !IsReady(time))
                     break;
-                Prepare(time, batches);
+                Prepare(time, _stash.TakeFirst());
                 continue;
             }
 

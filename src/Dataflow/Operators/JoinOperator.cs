@@ -17,7 +17,7 @@ namespace Materialize.Dataflow.Operators;
 /// </summary>
 internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const long RowsPerRun = 512 * 1024;
+    private const long RowsPerRun = 128 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _left;
     private readonly InputPort<ArrangedDelta<TTime>> _right;
     private readonly Trace<TTime> _leftTrace;
@@ -34,8 +34,8 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
         _right = this.NewInput(right);
         _leftTrace = left.SharedTrace;
         _rightTrace = right.SharedTrace;
-        _leftHold = _leftTrace.NewHold(probes: true);
-        _rightHold = _rightTrace.NewHold(probes: true);
+        _leftHold = _leftTrace.NewHold();
+        _rightHold = _rightTrace.NewHold();
         _output = new MatchOutput<TTime>(this, kernel, shape, MatchTimes.Any, left.Floor, right.Floor);
     }
 

@@ -15,7 +15,7 @@ namespace Materialize.Dataflow.Operators;
 internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const int FlushRows = 8192;
-    private const int RowsPerRun = 128 * 1024;
+    private const int RowsPerRun = 64 * 1024;
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _output;
     private readonly OutputPort<UpdateBatch<TTime>> _errors;

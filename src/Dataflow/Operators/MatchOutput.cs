@@ -21,14 +21,22 @@ internal enum MatchTimes
 }
 
 /// <summary>A sorted batch to be matched with a snapshot, and how far that has come. Owns a reference to both.</summary>
-internal sealed class MatchWork<TTime>(Batch<TTime> probes, Snapshot<TTime> stored, bool probesAreLeft) where TTime : unmanaged, ITime<TTime>
+internal sealed class MatchWork<TTime> where TTime : unmanaged, ITime<TTime>
 {
-    public Batch<TTime> Probes { get; } = probes;
+    public MatchWork(Batch<TTime> probes, Snapshot<TTime> stored, bool probesAreLeft)
+    {
+        Probes = probes;
+        Stored = stored;
+        ProbesAreLeft = probesAreLeft;
+        stored.Trace.NoteLookups(probes.Count);
+    }
 
-    public Snapshot<TTime> Stored { get; } = stored;
+    public Batch<TTime> Probes { get; }
+
+    public Snapshot<TTime> Stored { get; }
 
     /// <summary>Whether the probe's value is the kernel's part 1 and the stored value part 2.</summary>
-    public bool ProbesAreLeft { get; } = probesAreLeft;
+    public bool ProbesAreLeft { get; }
 
     public Stamp MinStamp { get; init; }
 
@@ -144,8 +152,8 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
         var probes = work.Probes;
         var walk = probes.Count > stored.Count / 4;
         var at = walk && work.Probe > 0 ? stored.Seek(probes.Hashes[work.Probe]) : 0;
-        var ahead = work.Probe;
-        var shift = 63 - stored.DirectoryBits;
+        var rows = stackalloc int[ProbesAhead]; // where the hashes of probes [first, ahead) begin
+        var (first, ahead) = (work.Probe, work.Probe);
         var lastProbe = -1; // the probe whose range [from, to) is known
         int from = 0, to = 0;
         for (var p = work.Probe; p < probes.Count; p++)
@@ -163,8 +171,12 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
             else
             {
                 if (p >= ahead)
-                    ahead = Prefetch(probes, p, stored, shift);
-                FindAt(stored, stored.Seek(hash), probes, p, hash, out from, out to);
+                {
+                    first = p;
+                    ahead = Locate(probes, p, stored, rows);
+                }
+
+                FindAt(stored, rows[p - first], probes, p, hash, out from, out to);
             }
 
             lastProbe = p;
@@ -186,19 +198,40 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
         return true;
     }
 
-    private static int Prefetch(Batch<TTime> probes, int from, Batch<TTime> stored, int shift)
+    // The rows where the hashes of the next probes begin, or would. Each step brings into the cache what the next one reads, so that sixteen waits are one: directory; hashes, and ends of rows of
+    // variable width; keys, values, times and diffs.
+    private static int Locate(Batch<TTime> probes, int from, Batch<TTime> stored, int* rows)
     {
         var to = Math.Min(probes.Count, from + ProbesAhead);
-        if (!Sse.IsSupported)
-            return to;
-        for (var p = from; p < to; p++)
-            Sse.Prefetch0(stored.Directory + (probes.Hashes[p] >> 1 >> shift));
+        var shift = 63 - stored.DirectoryBits;
+        if (Sse.IsSupported)
+        {
+            for (var p = from; p < to; p++)
+                Sse.Prefetch0(stored.Directory + (probes.Hashes[p] >> 1 >> shift));
+            for (var p = from; p < to; p++)
+            {
+                var row = (long)stored.Directory[probes.Hashes[p] >> 1 >> shift];
+                Sse.Prefetch0(stored.Hashes + row);
+                if (stored.Keys.Ends != null)
+                    Sse.Prefetch0(stored.Keys.Ends + row);
+                if (stored.Values.Ends != null)
+                    Sse.Prefetch0(stored.Values.Ends + row);
+            }
+        }
+
         for (var p = from; p < to; p++)
         {
-            var row = (int)stored.Directory[probes.Hashes[p] >> 1 >> shift];
-            Sse.Prefetch0(stored.Hashes + row);
-            if (stored.Values.IsFixed)
-                Sse.Prefetch0(stored.Values.Data + ((long)row * stored.Values.Shape.Width));
+            var row = stored.Seek(probes.Hashes[p]);
+            rows[p - from] = row;
+            if (!Sse.IsSupported || row >= stored.Count || stored.Hashes[row] != probes.Hashes[p])
+                continue;
+            if (stored.KeysStored)
+                Sse.Prefetch0(stored.Keys.Address(row));
+            Sse.Prefetch0(stored.Values.Address(row));
+            if (stored.Times != null)
+                Sse.Prefetch0(stored.Times + row);
+            if (stored.Diffs != null)
+                Sse.Prefetch0(stored.Diffs + row);
         }
 
         return to;
@@ -214,7 +247,7 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
         if (at >= stored.Count || stored.Hashes[at] != hash)
             return;
         if (stored.KeysStored)
-            stored.Find(hash, probes.Keys.Address(p), probes.Keys.Length(p), out from, out to);
+            stored.FindKey(hash, probes.Keys.Address(p), probes.Keys.Length(p), ref from, out to);
         else
             to = stored.EndOfHash(at);
     }

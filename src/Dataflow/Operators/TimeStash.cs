@@ -43,18 +43,18 @@ internal sealed class TimeStash<TTime>(RowShape keyShape, RowShape valueShape) :
         batch.Release();
     }
 
-    /// <summary>The batches of the least time, if <paramref name="ready"/> says so of it; the caller releases each.</summary>
-    public bool TryTakeFirst(Func<TTime, bool> ready, out TTime time, out List<UpdateBatch<TTime>> batches)
+    /// <summary>The least time, if there is one.</summary>
+    public bool TryFirst(out TTime time)
     {
-        time = default;
-        batches = null!;
-        if (_entries.Count == 0)
-            return false;
-        time = TTime.FromStamp(Least);
-        if (!ready(time))
-            return false;
-        _entries.Remove(time, out var entry);
-        batches = entry!.Batches;
+        time = IsEmpty ? default : TTime.FromStamp(Least);
+        return !IsEmpty;
+    }
+
+    /// <summary>The batches of the least time; the caller releases each.</summary>
+    public List<UpdateBatch<TTime>> TakeFirst()
+    {
+        _entries.Remove(TTime.FromStamp(Least), out var entry);
+        var batches = entry!.Batches;
         if (entry.Builder?.Build() is { } rest)
             batches.Add(rest);
         Least = Stamp.Closed;
@@ -64,7 +64,7 @@ internal sealed class TimeStash<TTime>(RowShape keyShape, RowShape valueShape) :
             break;
         }
 
-        return true;
+        return batches;
     }
 
     public void Measure(StateMeter meter)

@@ -12,12 +12,15 @@ namespace Materialize.Dataflow.Operators;
 // the updates of time t into the accumulators once t ≤ f (nothing earlier can come any more: all before t is folded in), and when f passes t it emits, for each key touched at t, the difference between what the key's accumulator
 // stood for before t and what it stands for now. Updates beyond f wait. Folding at t = f, before t is complete, is what keeps a bulk load from being buffered: sums do not depend on the order within a time.
 //
+// A run folds and emits RowsPerRun keys at most and goes on where it stopped. While differences of t are being sent nothing is folded: what the accumulators stand for is the answer at t.
+//
 // The value before t is not stored but derived from a copy of the accumulator, taken when the key is first touched at t: O(keys touched), gone when t is done.
 
 /// <summary>The frame of accumulable reductions: order of times, table, and copies of touched accumulators.</summary>
 internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const int Ahead = 32;
+    private const long RowsPerRun = 32 * 1024; // some five milliseconds when every row is another key
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly TimeStash<TTime> _stash;
     private readonly RowShape _keyShape;
@@ -33,6 +36,9 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     private long _touchedCapacity;
     private bool _isOpen;
     private TTime _open;
+    private readonly Queue<UpdateBatch<TTime>> _folding = new(); // of the open time, not yet in the accumulators
+    private int _folded;            // rows of the first of them that are
+    private int _emitted;           // touched keys whose differences are sent
 
     protected TimedReduceOperator(Stream<TTime> keyed, string name, RowShape keyShape, int accumulatorBytes, AccumulateKernel accumulate)
         : base(keyed.Scope.Graph, name)
@@ -65,38 +71,25 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     public sealed override void Run()
     {
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
-        Finish(frontier);
-        while (_input.TryTake(out var batch))
+        var fuel = RowsPerRun;
+
+        // What does not fit into this run stays in the input, and holds its frontier there.
+        while (Advance(frontier, ref fuel) && fuel > 0 && _input.TryTake(out var batch))
         {
-            if (_isOpen && batch.MinTime.Equals(_open) && batch.Times == null)
-            {
-                Fold(batch);
-                batch.Release();
-            }
-            else
+            if (batch.Times != null || !(_isOpen ? batch.MinTime.Equals(_open) : _stash.IsEmpty && HasReached(frontier, batch.MinTime)))
             {
                 _stash.Add(batch);
+                continue;
             }
-        }
 
-        // Each time that the frontier has reached, in order; those it has passed are finished at once.
-        while (_stash.TryTakeFirst(time => frontier.IsClosed || time.CompareTo(frontier.Time) <= 0, out var time, out var batches))
-        {
-            Core.Invariant.Check(!_isOpen || time.CompareTo(_open) >= 0, "times are taken in order");
-            if (_isOpen && !time.Equals(_open))
-                Complete();
             _isOpen = true;
-            _open = time;
-            foreach (var batch in batches)
-            {
-                Fold(batch);
-                batch.Release();
-            }
-
-            Finish(frontier);
+            _open = batch.MinTime;
+            _folding.Enqueue(batch);
         }
 
         Flush();
+        if (fuel <= 0)
+            ActivateWithCredit();
         var least = _stash.Least;
         if (_isOpen)
             least = Stamp.Min(least, _open.ToStamp());
@@ -107,6 +100,8 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     {
         Table.Dispose();
         _stash.Dispose();
+        while (_folding.TryDequeue(out var batch))
+            batch.Release();
         SlabPool.Return(_touched, _touchedCapacity);
         _touched = null;
     }
@@ -115,11 +110,13 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     {
         Table.Measure(meter);
         _stash.Measure(meter);
+        foreach (var batch in _folding)
+            batch.Measure(meter);
         meter.Slab((long)TouchedCount * TouchedStride, _touchedCapacity);
     }
 
-    /// <summary>Emits the differences of the touched keys at <paramref name="time"/>.</summary>
-    protected abstract void Emit(TTime time);
+    /// <summary>Emits the differences at <paramref name="time"/> of touched keys: at most <see cref="KernelIo.Capacity"/>.</summary>
+    protected abstract void Emit(TTime time, int from, int count);
 
     /// <summary>Sends what is buffered.</summary>
     protected abstract void Flush();
@@ -133,16 +130,63 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         return *(int*)entry;
     }
 
-    private void Finish(Frontier<TTime> frontier)
+    // Folds and emits as far as frontier and fuel allow: each time that the frontier has reached, in order; those it has passed are finished at once. False when the fuel was not enough.
+    private bool Advance(Frontier<TTime> frontier, ref long fuel)
     {
-        if (_isOpen && frontier.HasPassed(_open))
-            Complete();
+        while (fuel > 0)
+        {
+            if (_folding.TryPeek(out var batch))
+            {
+                var count = Math.Min(KernelIo.Capacity, batch.Count - _folded);
+                Fold(batch, _folded, count);
+                fuel -= count;
+                _folded += count;
+                if (_folded < batch.Count)
+                    continue;
+                _folding.Dequeue();
+                _folded = 0;
+                batch.Release();
+            }
+            else if (_stash.TryFirst(out var first) && (_isOpen ? first.Equals(_open) : HasReached(frontier, first)))
+            {
+                _isOpen = true;
+                _open = first;
+                foreach (var taken in _stash.TakeFirst())
+                    _folding.Enqueue(taken);
+            }
+            else if (_isOpen && frontier.HasPassed(_open))
+            {
+                if (Graph.Worker.IsCongested)
+                {
+                    fuel = 0;
+                    break;
+                }
+
+                Core.Invariant.Check(_stash.Least.IsClosed || _open.CompareTo(TTime.FromStamp(_stash.Least)) < 0, "times are taken in order");
+                var count = Math.Min(KernelIo.Capacity, TouchedCount - _emitted);
+                Emit(_open, _emitted, count);
+                Forget(_emitted, count);
+                fuel -= count;
+                _emitted += count;
+                if (_emitted == TouchedCount)
+                    Close();
+            }
+            else
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
-    private void Complete()
+    // Whether nothing before the time can come any more.
+    private static bool HasReached(Frontier<TTime> frontier, TTime time) => frontier.IsClosed || time.CompareTo(frontier.Time) <= 0;
+
+    // The next time starts from what the accumulators are now.
+    private void Forget(int from, int count)
     {
-        Emit(_open);
-        for (var i = 0; i < TouchedCount; i++)
+        for (var i = from; i < from + count; i++)
         {
             var number = Touched(i, out _);
             // A count of zero is not enough: a retraction that came before its insert leaves a sum to be kept.
@@ -151,7 +195,10 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             else
                 Table.Mark(number) = 0;
         }
+    }
 
+    private void Close()
+    {
         if (_touchedCapacity > 1 << 20)
         {
             SlabPool.Return(_touched, _touchedCapacity);
@@ -160,14 +207,9 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         }
 
         TouchedCount = 0;
+        _emitted = 0;
         _isOpen = false;
         Table.CollectKeys();
-    }
-
-    private void Fold(UpdateBatch<TTime> batch)
-    {
-        for (var from = 0; from < batch.Count; from += KernelIo.Capacity)
-            Fold(batch, from, Math.Min(KernelIo.Capacity, batch.Count - from));
     }
 
     private void Fold(UpdateBatch<TTime> batch, int from, int count)

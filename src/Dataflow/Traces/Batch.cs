@@ -157,7 +157,7 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
         }
 
         if (KeysStored)
-            return FindStored(hash, key, keyLength, ref from, out to);
+            return FindKey(hash, key, keyLength, ref from, out to);
         to = EndOfHash(from);
         return true;
     }
@@ -194,7 +194,8 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
     public bool KeyEquals(int row, byte* key, int keyLength) =>
         Keys.Length(row) == keyLength && new ReadOnlySpan<byte>(Keys.Address(row), keyLength).SequenceEqual(new ReadOnlySpan<byte>(key, keyLength));
 
-    private bool FindStored(ulong hash, byte* key, int keyLength, ref int from, out int to)
+    /// <summary>The rows of a stored key: <paramref name="from"/> comes as the first row of its hash.</summary>
+    public bool FindKey(ulong hash, byte* key, int keyLength, ref int from, out int to)
     {
         // Within a hash, rows are grouped by key; nearly always there is one.
         while (from < Count && Hashes[from] == hash)

@@ -163,6 +163,10 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     {
         var builder = new BatchBuilder<TTime>(_valueShape, _keysStored ? _keyShape : null);
         builder.Reserve(ChunkRows);
+        if (!_valueShape.IsFixed)
+            builder.Rows.EnsureBytes(ChunkRows * _valueBytes / _rows);
+        if (_keysStored && !_keyShape.IsFixed)
+            builder.Keys!.EnsureBytes(ChunkRows * _keyBytes / _rows);
         return builder;
     }
 
@@ -172,8 +176,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
         for (var i = 0; i < count; i++)
             hashes[i] = batch.Hashes[rows[i]];
         if (_keysStored)
-            Append(builder.Keys!, batch.Keys, rows, count);
-        Append(builder.Rows, batch.Rows, rows, count);
+            builder.Keys!.AppendSelected(batch.Keys, 0, rows, count);
+        builder.Rows.AppendSelected(batch.Rows, 0, rows, count);
         if (batch.Times == null && batch.Diffs == null)
         {
             builder.AddMany(count, batch.UniformTime, batch.UniformDiff);
@@ -182,29 +186,5 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
 
         for (var i = 0; i < count; i++)
             builder.Add(batch.TimeAt(rows[i]), batch.DiffAt(rows[i]));
-    }
-
-    private static void Append(RowWriter writer, in RowColumn column, int* rows, int count)
-    {
-        switch (column.Shape.Width)
-        {
-            case 0:
-                writer.AppendFixed(count);
-                break;
-            case 8:
-                var words = (ulong*)writer.AppendFixed(count);
-                for (var i = 0; i < count; i++)
-                    words[i] = ((ulong*)column.Data)[rows[i]];
-                break;
-            case 16:
-                var pairs = (UInt128*)writer.AppendFixed(count);
-                for (var i = 0; i < count; i++)
-                    pairs[i] = ((UInt128*)column.Data)[rows[i]];
-                break;
-            default:
-                for (var i = 0; i < count; i++)
-                    writer.Append(column.Address(rows[i]), column.Length(rows[i]));
-                break;
-        }
     }
 }

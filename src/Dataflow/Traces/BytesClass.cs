@@ -144,7 +144,7 @@ internal readonly unsafe struct BytesVariable : IBytesClass
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Copy(byte* to, byte* from, int length) => Unsafe.CopyBlockUnaligned(to, from, (uint)length);
+    public static void Copy(byte* to, byte* from, int length) => Core.Rows.RowBytes.Copy(to, from, length);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Word(byte* p, int length)

@@ -114,6 +114,7 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
     /// <summary>Adds the key's rows in a snapshot.</summary>
     public void Add(Snapshot<TTime> snapshot, ulong hash, byte* key, int keyLength, bool filtered)
     {
+        snapshot.Trace.NoteLookups(1);
         foreach (var batch in snapshot.Batches)
             Add(batch, hash, key, keyLength, filtered);
         if (snapshot.Recent is not { } recent)

@@ -12,11 +12,11 @@ namespace Materialize.Dataflow.Traces;
 /// </summary>
 /// <remarks>
 /// Append-only: a reader that notes <see cref="Count"/> keeps seeing exactly those rows, since chains run from new to old and it skips rows beyond. When it is full the trace sorts it into a batch and begins
-/// another; old readers keep the old one by reference.
+/// another; old readers keep the old one by reference. Rows are chained when somebody looks one up: a trace that is only written chains none.
 /// </remarks>
 internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
 {
-    /// <summary>Rows at which it becomes a batch.</summary>
+    /// <summary>Most rows, unless one delta brings more.</summary>
     public const int RowsMax = 32768;
 
     private const int RowsMin = 16;
@@ -30,6 +30,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     private long* _diffs;
     private int* _heads;    // by low bits of the hash; _next by row; -1 ends a chain
     private int* _next;
+    private int _chained;   // rows that are in chains
     private int _rowsCapacity;
     private readonly int _rowsExpected;
     private int _references = 1;
@@ -48,7 +49,8 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     /// <summary>The join of all times.</summary>
     public TTime TimeBound { get; private set; } = TTime.Minimum;
 
-    public bool IsFull => Count >= RowsMax || _values.Bytes + (_keys?.Bytes ?? 0) > 16 << 20;
+    /// <summary>Whether it should become a batch before so many rows more are appended.</summary>
+    public bool IsFull(int more) => Count > 0 && (Count + more > RowsMax || _values.Bytes + (_keys?.Bytes ?? 0) > 16 << 20);
 
     /// <summary>Whether a delta of that size is copied here rather than kept as a batch.</summary>
     public static bool Fits(long rows, long bytes) => rows < RowsMax / 2 && bytes <= 8 << 20;
@@ -113,6 +115,8 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
     {
         if (Count == 0)
             return -1;
+        if (_chained < Count)
+            Chain();
         return Skip(_heads[hash & ((uint)_rowsCapacity - 1)], hash, limit);
     }
 
@@ -174,13 +178,19 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
         _keys?.AppendRange(keys, 0, count);
         _values.AppendRange(values, 0, count);
         Unsafe.CopyBlockUnaligned(_hashes + Count, hashes, (uint)count * sizeof(ulong));
+    }
+
+    // Rows that came since somebody last looked one up.
+    private void Chain()
+    {
+        if (_chained == 0)
+            new Span<int>(_heads, _rowsCapacity).Fill(-1);
         var mask = (uint)_rowsCapacity - 1;
-        for (var i = 0; i < count; i++)
+        for (; _chained < Count; _chained++)
         {
-            var row = Count + i;
-            var head = _heads + (hashes[i] & mask);
-            _next[row] = *head;
-            *head = row;
+            var head = _heads + (_hashes[_chained] & mask);
+            _next[_chained] = *head;
+            *head = _chained;
         }
     }
 
@@ -210,13 +220,7 @@ internal sealed unsafe class Recent<TTime> where TTime : unmanaged, ITime<TTime>
         _diffs = diffs;
         _heads = (int*)(diffs + capacity);
         _next = _heads + capacity;
-        new Span<int>(_heads, capacity).Fill(-1);
         _rowsCapacity = capacity;
-        for (var row = 0; row < Count; row++)
-        {
-            var head = _heads + (_hashes[row] & ((uint)capacity - 1));
-            _next[row] = *head;
-            *head = row;
-        }
+        _chained = 0;
     }
 }

@@ -4,13 +4,13 @@ using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
-// A trace is a multiset of updates in three parts: Recent (unsorted, chained by hash), batches in tiers of size ratio 4 or 8, and merges under way.
+// A trace is a multiset of updates in three parts: Recent (unsorted, chained by hash), batches in tiers of size ratio 4 or 32, and merges under way.
 //
 // Since updates are summed, the order and the number of batches means nothing to a reader; merging is only for speed and memory. So there are no time ranges
 // to keep contiguous: any batches may be merged with any others.
 //
 // Policy. A delta of at least half of Recent's capacity becomes a batch as it is; a smaller one is copied into Recent, unsorted if nobody has sorted it yet, which becomes a batch when full. The size ratio r is 4
-// while some operator looks up keys for every change, else 8: a row is then rewritten a third less often. A batch of n rows is of tier logr(n / 1.5·L0). When r idle batches of a tier exist, or four that make up half of the trace, and the tier has no merge under way, all its idle batches are merged, together with idle larger ones while those are no larger than the sum so
+// while keys are looked up for every eighth new row or more, else 32: a row is then rewritten about twice. A batch of n rows is of tier logr(n / 1.5·L0). When r idle batches of a tier exist, or four that make up half of the trace, and the tier has no merge under way, all its idle batches are merged, together with idle larger ones while those are no larger than the sum so
 // far (else space could reach the number of tiers times the data). Each new row pays fuel of 2·total / (total − largest) rows to each merge, so that a merge is done by the time half as many new rows have
 // come as there were in the smaller inputs: the largest input is one that would have been rewritten anyway and does not shorten the deadline. A worker that is idle goes on merging.
 //
@@ -20,10 +20,10 @@ namespace Materialize.Dataflow.Traces;
 /// <summary>One worker's part of an arrangement: all its updates, compacted to the least since of those who hold it. Worker thread only.</summary>
 internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unmanaged, ITime<TTime>
 {
-    // Few batches where every change is looked up, few rewrites where only now and then somebody reads.
-    private int TierRatio => _probing > 0 ? RatioMin : RatioMax;
+    // Few batches where most changes are looked up, few rewrites where only now and then somebody reads. A row costs some 30 ns each time it is rewritten, a lookup about as much in each batch.
+    private int TierRatio => _lookups > _written / 8 ? RatioMin : RatioMax;
     private const int RatioMin = 4;
-    private const int RatioMax = 8;
+    private const int RatioMax = 32;
     private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
     private readonly Worker _worker;
     private readonly List<TraceHold<TTime>> _holds = [];
@@ -32,7 +32,8 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private MergeTools<TTime>? _tools;
     private BatchList<TTime> _batches = new([]);
     private Recent<TTime>? _recent;
-    private int _probing; // holds that look up keys with every change
+    private long _lookups; // keys looked up of late,
+    private long _written; // and rows added
 
     public Trace(Worker worker, RowShape keyShape, RowShape valueShape)
     {
@@ -71,23 +72,21 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     /// <summary>Readers that hold it.</summary>
     public int Holds => _holds.Count;
 
-    /// <param name="probes">Whether the holder looks up keys with every change.</param>
-    public TraceHold<TTime> NewHold(bool probes = false)
+    public TraceHold<TTime> NewHold()
     {
-        var hold = new TraceHold<TTime>(this, Since, probes);
+        var hold = new TraceHold<TTime>(this, Since);
         _holds.Add(hold);
-        if (probes)
-            _probing++;
         return hold;
     }
+
+    /// <summary>So many keys are looked up in a snapshot: what merging saves.</summary>
+    public void NoteLookups(long keys) => _lookups += keys;
 
     /// <summary>Lets go; without any hold the trace is emptied for good.</summary>
     public void Drop(TraceHold<TTime> hold)
     {
         if (!_holds.Remove(hold))
             return;
-        if (hold.Probes)
-            _probing--;
         if (_holds.Count > 0)
         {
             SinceMayHaveMoved();
@@ -169,11 +168,9 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     {
         if (delta.Unsorted is { } rows)
         {
-            var recent = RecentFor();
+            var recent = RecentFor(delta.Updates);
             foreach (var batch in rows)
                 recent.Append(batch);
-            if (recent.IsFull)
-                FlushRecent();
         }
         else
         {
@@ -193,18 +190,21 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
             return;
         }
 
-        var recent = RecentFor();
-        recent.Append(delta);
-        if (recent.IsFull)
-            FlushRecent();
+        RecentFor(delta.Count).Append(delta);
     }
 
-    private Recent<TTime> RecentFor() =>
-        _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax / 2 : 0);
+    // Where so many rows go.
+    private Recent<TTime> RecentFor(int rows)
+    {
+        if (_recent?.IsFull(rows) == true)
+            FlushRecent();
+        return _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax : 0);
+    }
 
     // New rows pay for merging.
     private void Pay(int rows)
     {
+        _written += rows;
         foreach (var merge in _merges)
             merge.Fuel += rows * merge.Rate;
         RunMerges();
@@ -215,6 +215,8 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     {
         var recent = _recent!;
         _recent = null;
+        _lookups /= 2;
+        _written /= 2;
         var batch = recent.Sort(Tools, recent.Count, Since);
         recent.Release();
         if (batch is not null)
@@ -388,10 +390,8 @@ internal sealed class BatchList<TTime> where TTime : unmanaged, ITime<TTime>
 }
 
 /// <summary>Keeps a trace, and its since from passing <see cref="Since"/>.</summary>
-internal sealed class TraceHold<TTime>(Trace<TTime> trace, TTime since, bool probes) where TTime : unmanaged, ITime<TTime>
+internal sealed class TraceHold<TTime>(Trace<TTime> trace, TTime since) where TTime : unmanaged, ITime<TTime>
 {
-    public bool Probes => probes;
-
     public TTime Since { get; private set; } = since;
 
     public void Advance(TTime since)
