@@ -156,6 +156,12 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
     private async Task InstallAsync(CancellationToken cancel)
     {
         var state = _services.Catalog.State;
+        foreach (var item in state.Items.Values.OrderBy(i => i.Id))
+        {
+            if (item.Definition is ItemDefinition.Unplanned unplanned)
+                LogUnplanned(state.NameOf(item).ToString(), item.Id, unplanned.Reason);
+        }
+
         using var keeping = _services.Registry.KeepSinces();
         foreach (var cluster in state.Clusters.Values.OrderBy(c => c.Id.Value, StringComparer.Ordinal))
             _installer.AddCluster(cluster);
@@ -200,6 +206,9 @@ public sealed partial class MaterializeEnvironment : IAdapterClient, IAsyncDispo
 
     [LoggerMessage(Level = LogLevel.Information, Message = "environment is ready: {Items} user items, epoch {Epoch}")]
     private partial void LogReady(int items, ulong epoch);
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Name} ({Id}) is not computed and cannot be read: this version cannot plan it: {Reason}")]
+    private partial void LogUnplanned(string name, GlobalId id, string reason);
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "session {Connection} of {User} from {Address}")]
     private partial void LogConnected(uint connection, string user, string address);

@@ -133,7 +133,7 @@ public sealed class Catalog
         }
         catch (Exception e) when (e is SqlException or ParseException)
         {
-            throw new InvalidDataException($"this version cannot plan \"{item.Name}\" ({item.Id}), which the catalog holds: {e.Message}\n{item.CreateSql}", e);
+            return state.With(UnplannedItem.Of(state, item, e.Message));
         }
     }
 

@@ -7,14 +7,8 @@ using Xunit;
 namespace Materialize.Environmentd.Tests;
 
 /// <summary>A server that another program holds: this one.</summary>
-public sealed class EmbeddedServerTests : IDisposable
+public sealed class EmbeddedServerTests : ServerTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
-    private readonly string _directory = Directory.CreateTempSubdirectory("mz-embedded-").FullName;
-
-    public void Dispose() => Directory.Delete(_directory, recursive: true);
-
     [Fact]
     public async Task It_serves_until_it_is_disposed_of_and_goes_on_when_it_is_started_again()
     {
@@ -96,41 +90,5 @@ public sealed class EmbeddedServerTests : IDisposable
         await using var sql = await OpenAsync(server);
         Assert.Equal((1L, 2L), await RowAsync(sql, "SELECT 1::int8, 2::int8"));
         Assert.False(server.Ended.IsCompleted);
-    }
-
-    private ServerOptions Options(string data) => new()
-    {
-        DataDirectory = Path.Combine(_directory, data),
-        Orchestrator = OrchestratorKind.InProcess,
-        Workers = 1,
-        SqlListenAddress = new IPEndPoint(IPAddress.Loopback, 0),
-        InternalSqlListenAddress = new IPEndPoint(IPAddress.Loopback, 0),
-        HttpListenAddress = new IPEndPoint(IPAddress.Loopback, 0),
-        InternalHttpListenAddress = new IPEndPoint(IPAddress.Loopback, 0),
-    };
-
-    private Task<MaterializeServer> StartAsync(string data) =>
-        MaterializeServer.StartAsync(Options(data), NullLoggerFactory.Instance, CancellationToken.None).WaitAsync(Patience);
-
-    private static async Task<NpgsqlConnection> OpenAsync(MaterializeServer server)
-    {
-        var connection = new NpgsqlConnection(
-            $"Host=127.0.0.1;Port={server.SqlEndPoint.Port};Username=materialize;Database=materialize;Pooling=false;Server Compatibility Mode=NoTypeLoading");
-        await connection.OpenAsync();
-        return connection;
-    }
-
-    private static async Task DoAsync(NpgsqlConnection connection, string statement)
-    {
-        await using var command = new NpgsqlCommand(statement, connection);
-        await command.ExecuteNonQueryAsync();
-    }
-
-    private static async Task<(long, long)> RowAsync(NpgsqlConnection connection, string query)
-    {
-        await using var command = new NpgsqlCommand(query, connection);
-        await using var reader = await command.ExecuteReaderAsync();
-        Assert.True(await reader.ReadAsync());
-        return (reader.GetInt64(0), reader.GetInt64(1));
     }
 }

@@ -77,7 +77,12 @@ public sealed class RandomPlans
                 var value = Plan(depth - 1);
                 var local = _nextLocal++;
                 _locals.Push(new MirRelationExpr.Get(new Id.Local(local), value.TypeOf()));
-                var body = _random.Next(2) == 0 ? OuterJoin(_locals.Peek(), Plan(depth - 2)) : Join([_locals.Peek(), Plan(depth - 2), _locals.Peek()]);
+                var body = _random.Next(3) switch
+                {
+                    0 => OuterJoin(_locals.Peek(), Plan(depth - 2)),
+                    1 => Branch(_locals.Peek(), Plan(depth - 2)),
+                    _ => Join([_locals.Peek(), Plan(depth - 2), _locals.Peek()]),
+                };
                 _locals.Pop();
                 return new MirRelationExpr.Let(local, value, body);
             case 13 or 14:
@@ -158,6 +163,21 @@ public sealed class RandomPlans
             new MirRelationExpr.Union(left, [new MirRelationExpr.Negate(matched)]),
             right.TypeOf().Columns.Select(c => MirScalarExpr.Null(c.Type)));
         return new MirRelationExpr.Union(inner, [padded]);
+    }
+
+    /// <summary>A LATERAL subquery as it comes out of decorrelation: over the distinct values that it refers to, joined back so that null finds null.</summary>
+    private MirRelationExpr Branch(MirRelationExpr.Get left, MirRelationExpr right)
+    {
+        var arity = left.Type.Arity;
+        var column = _random.Next(arity);
+        var outer = new MirRelationExpr.Reduce(left, [ScalarExprs.Column(column)], []);
+        var subquery = new MirRelationExpr.Filter(new MirRelationExpr.Join([outer, right], []), [Predicate(right.TypeOf().Columns, 1).Shift(1)]);
+        MirScalarExpr Stand(int c) => ScalarExprs.Call(ScalarFunctions.Coalesce, SqlType.Int32, ScalarExprs.Column(c), Int(0));
+        return new MirRelationExpr.Join(
+            [left, subquery],
+            left.Type.Columns[column].Type.Kind == ScalarKind.Int32 && _random.Next(4) > 0
+                ? [[ScalarExprs.IsNull(ScalarExprs.Column(column)), ScalarExprs.IsNull(ScalarExprs.Column(arity))], [Stand(column), Stand(arity)]]
+                : [[ScalarExprs.Column(column), ScalarExprs.Column(arity)]]);
     }
 
     private MirRelationExpr.Join Join(ValueArray<MirRelationExpr> inputs)

@@ -134,6 +134,13 @@ public static class BuiltinRows
 
     private static IEnumerable<BuiltinRow> Item(CatalogState state, Item item)
     {
+        if (item.Definition is ItemDefinition.Unplanned unplanned)
+        {
+            foreach (var row in Unplanned(item, unplanned))
+                yield return row;
+            yield break;
+        }
+
         var id = Text(item.Id.ToString());
         var schema = Text(item.SchemaId.Value);
         var name = Text(item.Name);
@@ -213,6 +220,32 @@ public static class BuiltinRows
             select,
             sql,
             redacted);
+    }
+
+    /// <summary>What can be said without a plan: enough to find it and what it belongs to. Its text may not even parse.</summary>
+    private static IEnumerable<BuiltinRow> Unplanned(Item item, ItemDefinition.Unplanned definition)
+    {
+        var (id, oid, schema, name, owner) = (Text(item.Id.ToString()), Oid(item.Oid), Text(item.SchemaId.Value), Text(item.Name), Text(item.Owner.Value));
+        var (sql, select, cluster) = (Text(item.CreateSql), Privileges(item.Owner, "r"), Text(definition.Cluster?.Value ?? ""));
+        var redacted = Text("");
+        switch (definition.Kind)
+        {
+            case CatalogItemKind.Table:
+                yield return Row(Builtins.TablesTable, id, oid, schema, name, owner, Privileges(item.Owner, "arwd"), sql, redacted, Datum.Null);
+                break;
+            case CatalogItemKind.View:
+                yield return Row(Builtins.ViewsTable, id, oid, schema, name, sql, owner, select, sql, redacted);
+                break;
+            case CatalogItemKind.MaterializedView:
+                yield return Row(Builtins.MaterializedViews, id, oid, schema, name, cluster, sql, owner, select, sql, redacted);
+                break;
+            case CatalogItemKind.Index when item.DependsOn is [var on, ..]:
+                yield return Row(Builtins.Indexes, id, oid, name, Text(on.ToString()), cluster, owner, sql, redacted);
+                break;
+        }
+
+        foreach (var input in item.DependsOn)
+            yield return Row(Builtins.ObjectDependencies, id, Text(input.ToString()));
     }
 
     private static IEnumerable<BuiltinRow> Columns(Item item)

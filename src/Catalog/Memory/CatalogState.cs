@@ -69,7 +69,7 @@ public sealed record CatalogState
         var usedBy = state.UsedBy;
         foreach (var input in item.DependsOn)
             usedBy = usedBy.SetItem(input, usedBy.GetValueOrDefault(input, []).Add(item.Id));
-        var byName = item.Definition is ItemDefinition.Type ? state.ItemsByName : state.ItemsByName.SetItem((item.SchemaId, item.Name), item.Id);
+        var byName = item.Kind == CatalogItemKind.Type ? state.ItemsByName : state.ItemsByName.SetItem((item.SchemaId, item.Name), item.Id);
         var types = item.Definition is ItemDefinition.Type type
             ? state.TypesByName.SetItem((item.SchemaId, item.Name), new CatalogType(item.Id, NameOf(item), type.SqlType))
             : state.TypesByName;
@@ -86,7 +86,7 @@ public sealed record CatalogState
                 usedBy = users.Count == 1 ? usedBy.Remove(input) : usedBy.SetItem(input, users.Remove(id));
         }
 
-        var isType = item.Definition is ItemDefinition.Type;
+        var isType = item.Kind == CatalogItemKind.Type;
         return this with
         {
             Items = Items.Remove(id),

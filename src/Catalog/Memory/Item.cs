@@ -45,7 +45,7 @@ public sealed record Item
     };
 
     /// <summary>Whether reads of it read its shard.</summary>
-    public bool IsStored => Shard is not null;
+    public bool IsStored => Shard is not null && Definition is not ItemDefinition.Unplanned;
 
     public CatalogItemKind Kind => Definition switch
     {
@@ -57,6 +57,7 @@ public sealed record Item
         ItemDefinition.Source or ItemDefinition.Log => CatalogItemKind.Source,
         ItemDefinition.Connection => CatalogItemKind.Connection,
         ItemDefinition.Secret => CatalogItemKind.Secret,
+        ItemDefinition.Unplanned x => x.Kind,
         _ => CatalogItemKind.Type,
     };
 }
@@ -101,4 +102,9 @@ public abstract record ItemDefinition
     public sealed record Secret : ItemDefinition;
 
     public sealed record Type(SqlType SqlType) : ItemDefinition;
+
+    /// <summary>What this version cannot plan: see <see cref="UnplannedItem"/>.</summary>
+    /// <param name="Cluster">Of an index, materialized view or source.</param>
+    /// <param name="Reason">The planner's message.</param>
+    public sealed record Unplanned(CatalogItemKind Kind, ClusterId? Cluster, string Reason) : ItemDefinition;
 }

@@ -100,8 +100,10 @@ public sealed class SessionCatalog(CatalogState state, SessionContext session, F
             ItemDefinition.Index x => x.Cluster,
             ItemDefinition.MaterializedView x => x.Cluster,
             ItemDefinition.Source x => x.Cluster,
+            ItemDefinition.Unplanned x => x.Cluster,
             _ => null,
         },
+        Unplanned = (item.Definition as ItemDefinition.Unplanned)?.Reason,
         ColumnDefaults = item.Definition is ItemDefinition.Table table ? [.. table.Defaults] : [],
         IsWritable = item.Definition is ItemDefinition.Table && !item.Id.IsSystem,
         ParentId = item.Definition switch

@@ -50,6 +50,25 @@ public static class JoinEquivalences
             .ToValueArray();
     }
 
+    /// <summary>
+    /// Whether the classes match one column with the other: as equal values, or so that null matches null too, which is said in the two
+    /// classes <c>[a is null, b is null]</c> and <c>[coalesce(a, v), coalesce(b, v)]</c>, or in <c>[row(a), row(b)]</c>.
+    /// </summary>
+    public static bool Match(ValueArray<ValueArray<MirScalarExpr>> equivalences, int a, int b)
+    {
+        var (columnA, columnB) = (ScalarExprs.Column(a), ScalarExprs.Column(b));
+        return Have((one, other) => one == columnA && other == columnB)
+            || Have((one, other) => IsOver(one, ScalarFunctions.RecordCreate, columnA) && IsOver(other, ScalarFunctions.RecordCreate, columnB))
+            || (Have((one, other) => IsOver(one, ScalarFunctions.IsNull, columnA) && IsOver(other, ScalarFunctions.IsNull, columnB))
+                && Have((one, other) => IsOver(one, ScalarFunctions.Coalesce, columnA) && IsOver(other, ScalarFunctions.Coalesce, columnB)
+                    && one is MirScalarExpr.Call { Args: [_, MirScalarExpr.Literal v] } && other is MirScalarExpr.Call { Args: [_, MirScalarExpr.Literal w] } && v == w));
+
+        bool Have(Func<MirScalarExpr, MirScalarExpr, bool> says) => equivalences.Any(members => members.Any(one => members.Any(other => says(one, other))));
+
+        static bool IsOver(MirScalarExpr expr, ScalarFunc func, MirScalarExpr column) => expr is MirScalarExpr.Call call && call.Func == func && call.Args[0] == column
+            && (func == ScalarFunctions.Coalesce || call.Args.Count == 1);
+    }
+
     private static int Rank(MirScalarExpr expr) => expr switch
     {
         MirScalarExpr.Literal => 0,

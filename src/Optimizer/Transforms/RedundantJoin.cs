@@ -5,7 +5,8 @@ namespace Materialize.Optimizer;
 
 /// <summary>
 /// A join with an input that is the same relation as another input, matched with it on a key, adds only copies of columns:
-/// <c>a ⋈[k] π(a) = a</c> with the columns repeated. Likewise for a distinct projection of the other input, matched on all its columns.
+/// <c>a ⋈[k] π(a) = a</c> with the columns repeated. Likewise for a distinct projection of the other input, matched on all its columns: what
+/// a LATERAL subquery leaves that only shows columns of its left side. Null may match null.
 /// </summary>
 public sealed class RedundantJoin : LocalRewrite
 {
@@ -31,8 +32,7 @@ public sealed class RedundantJoin : LocalRewrite
     /// <summary>For each column of input <paramref name="i"/>, the column of <paramref name="a"/> that it repeats; null if the join may do more than repeat.</summary>
     private static ValueArray<int>? Copies(MirRelationExpr.Join join, JoinShape shape, int i, int a)
     {
-        bool Matched(int column, int source) => join.Equivalences.Any(e =>
-            e.Contains(ScalarExprs.Column(shape.Offsets[i] + column)) && e.Contains(ScalarExprs.Column(shape.Offsets[a] + source)));
+        bool Matched(int column, int source) => JoinEquivalences.Match(join.Equivalences, shape.Offsets[i] + column, shape.Offsets[a] + source);
 
         var (aMfp, aCore) = Mfps.Extract(join.Inputs[a]);
         if (aCore.TypeOf() is not { } type || aMfp.Maps.Count > 0)
@@ -84,11 +84,13 @@ public sealed class RedundantJoin : LocalRewrite
             return column < shape.Offsets[dropped] ? column : column - arity;
         }
 
-        // A class that becomes one column still says that it is not null.
-        var equivalences = join.Equivalences.Select(e => e.Select(m => m.Permute(Move)).Distinct().ToValueArray());
-        var smaller = new MirRelationExpr.Join(
-            Enumerable.Range(0, join.Inputs.Count).Where(i => i != dropped).Select(i => join.Inputs[i]).ToValueArray(),
-            equivalences);
+        var left = Enumerable.Range(0, join.Inputs.Count).Where(i => i != dropped).Select(i => join.Inputs[i]).ToValueArray();
+        var types = left.SelectMany(i => i.TypeOf().Columns).ToValueArray();
+
+        // A class that becomes one column still says that it is not null; one that becomes one expression that is never null says nothing.
+        var equivalences = join.Equivalences.Select(e => e.Select(m => m.Permute(Move)).Distinct().ToValueArray())
+            .Where(e => e.Count > 1 || e[0] is MirScalarExpr.Column || e[0].TypeOf(types).IsNullable).ToValueArray();
+        var smaller = new MirRelationExpr.Join(left, equivalences);
         return new MirRelationExpr.Project(smaller, Enumerable.Range(0, shape.Arity).Select(Move).ToValueArray());
     }
 }

@@ -140,6 +140,9 @@ public sealed record CatalogItem
     /// <summary>For connections and sources the connector: <c>postgres</c>, <c>kafka</c>, <c>load-generator</c>, <c>progress</c>, <c>subsource</c>…</summary>
     public string? ConnectorType { get; init; }
 
+    /// <summary>Why this version cannot plan it, though the catalog holds it; null for all others.</summary>
+    public string? Unplanned { get; init; }
+
     public bool IsSystem => Id.IsSystem;
 
     /// <summary>Whether it can stand in FROM.</summary>

@@ -21,7 +21,7 @@ internal static class ShowCreate
             return Row(typeItem.Name.ToString(), Pretty(typeItem.CreateSql, show.Redacted));
         }
 
-        var item = context.ResolveItem(show.Name);
+        var item = context.ResolveText(show.Name);
         CatalogItemKind? wanted = show.Kind switch
         {
             Ast.ObjectKind.Table => CatalogItemKind.Table,

@@ -76,9 +76,24 @@ internal sealed class StatementContext(ISqlCatalog catalog, QueryLifetime lifeti
 
     public void DependOn(GlobalId id) => _dependencies.Add(id);
 
-    /// <summary>The relation of that name; noted as a dependency.</summary>
-    /// <exception cref="SqlException">There is none.</exception>
+    /// <summary>The item of that name, to be read or written; noted as a dependency.</summary>
+    /// <exception cref="SqlException">There is none, or this version cannot plan it.</exception>
     public CatalogItem ResolveItem(Ast.ObjectName name)
+    {
+        var item = ResolveText(name);
+        if (item.Unplanned is not { } reason)
+            return item;
+        throw new SqlException(SqlState.ObjectNotInPrerequisiteState, $"{KindNames.Of(item.Kind)} \"{item.Name}\" cannot be used: this version cannot plan its definition")
+        {
+            Detail = $"Planning it says: {reason}.",
+            Hint = "SHOW CREATE gives its definition. Drop it and create it anew, or run the version that made it.",
+            Position = name.Position(),
+        };
+    }
+
+    /// <summary>The item of that name, of which only the statement is wanted; noted as a dependency.</summary>
+    /// <exception cref="SqlException">There is none.</exception>
+    public CatalogItem ResolveText(Ast.ObjectName name)
     {
         var item = Find(name) ?? throw UnknownItem(name);
         DependOn(item.Id);
