@@ -5,11 +5,6 @@ namespace Materialize.Controller.Tests.Compute;
 /// <summary>What a replica is told when it connects, and again when it comes back.</summary>
 public sealed class HistoryTests
 {
-    private static readonly GlobalId X = GlobalId.User(10);
-    private static readonly GlobalId Y = GlobalId.User(11);
-    private static readonly GlobalId View1 = GlobalId.User(12);
-    private static readonly GlobalId Stream = GlobalId.Transient(13);
-
     [Fact]
     public async Task A_replica_that_comes_back_is_told_what_lives_from_where_it_has_come()
     {
@@ -20,20 +15,20 @@ public sealed class HistoryTests
         rig.Registry.Register(View1, Frontier.At(5), Frontier.At(6), 1);
         rig.Compute.CreateDataflow(Cluster, View(View1, 5, input), rig.Hold(input), null);
         var received = new Received();
-        rig.Compute.CreateDataflow(Cluster, Subscribe(Stream, 5, input), rig.Hold(input), null, received);
+        rig.Compute.CreateDataflow(Cluster, Subscribe(Subscription, 5, input), rig.Hold(input), null, received);
 
         var (process, first) = await rig.AddConnectedAsync("r1");
         Assert.Equal(
             [
                 "hello", "instance", $"create index {X} as of 5", $"schedule {X}", $"create index {Y} as of 5", $"schedule {Y}",
-                $"create view {View1} as of 5", $"schedule {View1}", $"writes {View1}", $"create subscribe {Stream} as of 5", $"schedule {Stream}",
+                $"create view {View1} as of 5", $"schedule {View1}", $"writes {View1}", $"create subscribe {Subscription} as of 5", $"schedule {Subscription}",
             ],
             HistoryOf(first));
 
         rig.Compute.DropExports(Cluster, [Y]);
         var hold = Assert.Single(rig.Hold(X));
         await rig.AdvanceAsync(first, View1, 30);
-        first.Respond(new ComputeResponse.SubscribeResponse(Stream, new SubscribeBatch(0, 21, RowBatch.Empty, null)));
+        first.Respond(new ComputeResponse.SubscribeResponse(Subscription, new SubscribeBatch(0, 21, RowBatch.Empty, null)));
         await rig.AdvanceAsync(first, X, 50);
         hold.DowngradeTo(Frontier.At(12));
         first.Break();
@@ -42,7 +37,7 @@ public sealed class HistoryTests
         Assert.Equal(
             [
                 "hello", "instance", $"create index {X} as of 12", $"schedule {X}",
-                $"create view {View1} as of 29", $"schedule {View1}", $"writes {View1}", $"create subscribe {Stream} as of 20", $"schedule {Stream}",
+                $"create view {View1} as of 29", $"schedule {View1}", $"writes {View1}", $"create subscribe {Subscription} as of 20", $"schedule {Subscription}",
             ],
             HistoryOf(second));
         Assert.True(first.IsDisposed);

@@ -5,11 +5,6 @@ namespace Materialize.Controller.Tests.Compute;
 /// <summary>How long dataflows keep the past of what they read, and when replicas may forget.</summary>
 public sealed class HoldTests
 {
-    private static readonly GlobalId X = GlobalId.User(10);
-    private static readonly GlobalId Y = GlobalId.User(11);
-    private static readonly GlobalId View1 = GlobalId.User(12);
-    private static readonly GlobalId Stream = GlobalId.Transient(13);
-
     [Fact]
     public async Task A_view_holds_its_input_where_its_shard_ends()
     {
@@ -74,7 +69,7 @@ public sealed class HoldTests
         await using var rig = new ComputeRig();
         var input = rig.Input(1, since: 5, upper: 6);
         var received = new Received();
-        rig.Compute.CreateDataflow(Cluster, Subscribe(Stream, 5, input), rig.Hold(input), null, received);
+        rig.Compute.CreateDataflow(Cluster, Subscribe(Subscription, 5, input), rig.Hold(input), null, received);
         rig.Registry.AdvanceUpper(input, Frontier.At(100));
         var (process, one) = await rig.AddConnectedAsync("r1");
         var (_, two) = await rig.AddConnectedAsync("r2");
@@ -84,23 +79,23 @@ public sealed class HoldTests
         Assert.Equal(11UL, rig.SinceOf(input));
         one.Break();
         one = await ConnectedAsync(process);
-        Assert.Contains($"create subscribe {Stream} as of 11", HistoryOf(one));
+        Assert.Contains($"create subscribe {Subscription} as of 11", HistoryOf(one));
         await TellAsync(one, 0, 15, 11, 13);
         Assert.Equal([(5UL, 10UL), (10, 12), (12, 15)], received.Batches.Select(b => (b.Lower, b.Upper!.Value)));
         Assert.Equal([7UL, 11, 13], received.Batches.SelectMany(b => b.Updates.Times));
-        two.Respond(new ComputeResponse.SubscribeResponse(Stream, new SubscribeBatch(12, null, RowBatch.Empty, null)));
+        two.Respond(new ComputeResponse.SubscribeResponse(Subscription, new SubscribeBatch(12, null, RowBatch.Empty, null)));
         await rig.SettleAsync(two);
         Assert.Null(received.Batches[^1].Upper);
         await TellAsync(one, 15, 20, 16);
         Assert.Equal(4, received.Batches.Count);
-        rig.Compute.DropExports(Cluster, [Stream]);
+        rig.Compute.DropExports(Cluster, [Subscription]);
         Assert.Equal(0, received.Drops);   // it was complete
         Assert.Equal(99UL, rig.SinceOf(input));
 
         Task TellAsync(FakeLink<ComputeCommand, ComputeResponse> link, ulong lower, ulong upper, params ulong[] times)
         {
             var rows = new RowBatch(new byte[times.Length], [.. times.Select((_, i) => i + 1)], times, [.. times.Select(_ => 1L)]);
-            link.Respond(new ComputeResponse.SubscribeResponse(Stream, new SubscribeBatch(lower, upper, rows, null)));
+            link.Respond(new ComputeResponse.SubscribeResponse(Subscription, new SubscribeBatch(lower, upper, rows, null)));
             return rig.SettleAsync(link);
         }
     }
@@ -110,10 +105,10 @@ public sealed class HoldTests
     {
         await using var rig = new ComputeRig();
         var received = new Received();
-        rig.Compute.CreateDataflow(Cluster, Subscribe(Stream, 5), [], null, received);
+        rig.Compute.CreateDataflow(Cluster, Subscribe(Subscription, 5), [], null, received);
         var (_, link) = await rig.AddConnectedAsync("r1");
-        link.Respond(new ComputeResponse.SubscribeResponse(Stream, new SubscribeBatch(0, 9, RowBatch.Empty, EvalError.DivisionByZero)));
-        link.Respond(new ComputeResponse.SubscribeResponse(Stream, new SubscribeBatch(9, 12, RowBatch.Empty, null)));
+        link.Respond(new ComputeResponse.SubscribeResponse(Subscription, new SubscribeBatch(0, 9, RowBatch.Empty, EvalError.DivisionByZero)));
+        link.Respond(new ComputeResponse.SubscribeResponse(Subscription, new SubscribeBatch(9, 12, RowBatch.Empty, null)));
         await rig.SettleAsync(link);
         Assert.Equal(EvalError.DivisionByZero, Assert.Single(received.Batches).Error);
     }

@@ -5,8 +5,6 @@ namespace Materialize.Controller.Tests.Compute;
 /// <summary>Reads over replicas that come, go and race.</summary>
 public sealed class PeekTests
 {
-    private static readonly GlobalId X = GlobalId.User(10);
-
     [Fact]
     public async Task The_first_replica_to_answer_wins_and_the_others_may_stop()
     {

@@ -9,6 +9,12 @@ namespace Materialize.Controller.Tests.Support;
 internal sealed class ComputeRig : IAsyncDisposable
 {
     public static readonly InstanceId Cluster = new("u1");
+
+    // What tests make: two indexes, a materialized view, a subscribe.
+    public static readonly GlobalId X = GlobalId.User(10);
+    public static readonly GlobalId Y = GlobalId.User(11);
+    public static readonly GlobalId View1 = GlobalId.User(12);
+    public static readonly GlobalId Subscription = GlobalId.Transient(13);
     public static readonly ColumnType Number = SqlType.Int64.Nullable(false);
 
     private static readonly GlobalId Marker = GlobalId.User(999);

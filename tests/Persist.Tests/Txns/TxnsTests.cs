@@ -363,6 +363,8 @@ public sealed class TxnsTests
                     now = Math.Max(now, txns.Upper.Elements[0].Millis);
                     if (random.Next(2) == 0)
                         await txns.ApplyAsync(T.Cancel);
+                    if (random.Next(2) == 0)
+                        await txns.RegisterAsync(new Timestamp(++now), tables, T.Cancel);   // as a start does
                     await txns.SweepAsync(T.Cancel);
                     Assert.Empty((await StagedAsync(memoryBlob)).Intersect(orphans));
                     await Subscribe(random.Next(tables.Length));
