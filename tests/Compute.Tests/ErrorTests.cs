@@ -75,6 +75,58 @@ public sealed class ErrorTests
         Assert.IsType<PeekResult.Rows>(await replica.Controller.PeekAsync(At(3)));
     }
 
+    /// <summary>A lookup asks only the workers that own its keys, once the others have said that they hold no error.</summary>
+    [Theory]
+    [InlineData(4, 1)]
+    [InlineData(2, 2)]
+    public async Task Lookups_find_their_keys_and_fail_while_there_is_an_error_at_any_worker(int workers, int processes)
+    {
+        const int Keys = 40;
+        await using var replica = await Replica.StartAsync(workers, processes: processes);
+        var shard = await TestShard.CreateAsync(replica.Persist, Source, [Int8, Int8]);
+        await shard.AppendAsync(2, [.. Enumerable.Range(1, Keys).Select(k => (ValueArray.Create<Datum>([Int(k), Int(10)]), 1UL, 1L))]);
+        ValueArray<ColumnType> columns = [Int8, NullableInt8];
+        var inverse = Call("div_int8", SqlType.Int64, Literal(10), Column(1));
+        var plan = new LirRelationExpr.MapFilterProject(Get(shard), new Mfp(2, [inverse], [], [0, 2]), columns);
+        await replica.Controller.RunAsync(IndexOf(Target, plan, 1, [shard], Key(0)));
+        await CheckAsync(1, isError: false);
+
+        // One error at a time, among rows of other keys: wherever its worker is, lookups of all keys give it.
+        for (var time = 2UL; time < 12; time += 2)
+        {
+            await shard.AppendAsync(time + 2, ([Int(1000 + (long)time), Int(0)], time, 1), ([Int(1000 + (long)time), Int(0)], time + 1, -1));
+            await CheckAsync(time - 1, isError: false);
+            await CheckAsync(time, isError: true);
+            await CheckAsync(time + 1, isError: false);
+        }
+
+        async Task CheckAsync(ulong time, bool isError)
+        {
+            var requests = new List<PeekRequest>();
+            for (var k = 0; k <= Keys; k++)
+            {
+                ValueArray<ValueArray<Datum>> keys = k % 3 == 0 ? [[Int(k)], [Int(k + 1)]] : [[Int(k)]];
+                requests.Add(Peek(Target, columns, time, keys));
+                await replica.Controller.SendAsync(new ComputeCommand.Peek(requests[^1]));
+            }
+
+            foreach (var request in requests)
+            {
+                var result = await replica.Controller.PeekResultAsync(request.Uuid);
+                if (isError)
+                {
+                    Assert.Equal(EvalError.DivisionByZero, Assert.IsType<PeekResult.Error>(result).Reason);
+                    continue;
+                }
+
+                var expected = request.LiteralKeys!.Value.Select(row => row[0].AsInt64).Where(k => k is > 0 and <= Keys).Order();
+                var layout = RowLayout.For(columns);
+                var batch = Assert.IsType<PeekResult.Rows>(result).Batch;
+                Assert.Equal(expected, Enumerable.Range(0, batch.Count).Select(i => RowCodec.Unpack(layout, batch.Row(i))[0].AsInt64).Order());
+            }
+        }
+    }
+
     [Fact]
     public async Task A_filter_of_a_peek_may_fail_too()
     {

@@ -86,7 +86,7 @@ internal sealed partial class Session
 
             at ??= await ChooseTimeAsync(state, route.Cluster, [.. plan.ImportIds], when, cancel);
             CheckHasReplicas(route);
-            var batches = await PeekAsync(plan, at, route.Cluster, query.Finishing, cancel);
+            var batches = RowsOf(await PeekAsync(plan, at, route.Cluster, query.Finishing, cancel));
             await LineariseAsync(at, cancel);
             if (settings.EmitsTimestampNotice)
                 Notice("00000", $"query timestamp: {at.Timestamp}");
@@ -107,50 +107,51 @@ internal sealed partial class Session
             catalog, query.Mir, columns, query.Finishing, environment.Value, _services.TransientIds.Next(), _services.TransientIds.Next(), limit);
     }
 
-    private async ValueTask<IReadOnlyList<RowBatch>> PeekAsync(
-        PeekPlan plan, ReadTimestamp at, ClusterEntry cluster, RowSetFinishing finishing, CancellationToken cancel)
+    private Task<PeekAnswer> PeekAsync(PeekPlan plan, ReadTimestamp at, ClusterEntry cluster, RowSetFinishing finishing, CancellationToken cancel)
     {
         var instance = new InstanceId(cluster.Id.Value);
-        var request = new PeekRequest(
-            _services.PeekIds.Next(), new PeekTarget.Index(default), null, at.Timestamp, Mfp.Identity(plan.ResultColumns.Count), plan.ResultColumns, finishing, Settings.MaxResultBytes);
+        PeekRequest Request(PeekTarget target, ValueArray<ValueArray<Datum>>? keys, Mfp mfp) => new(
+            _services.PeekIds.Next(), target, keys, at.Timestamp, mfp, plan.ResultColumns, finishing, Settings.MaxResultBytes);
         switch (plan)
         {
             case PeekPlan.FastPathIndex x:
-                request = request with { Target = new PeekTarget.Index(x.IndexId), LiteralKeys = x.LiteralKeys, Mfp = x.Mfp };
-
                 // A time that is this read's alone holds nothing but the index: the peek takes that hold over.
                 var hold = at.Holds is [var only] && !ReferenceEquals(at, (_transaction?.Ops as TransactionOps.Reads)?.At) ? only : HoldAt(x.IndexId, at);
-                return await PeekAsync(instance, request, hold, cancel);
+                return _services.Compute.PeekAsync(instance, Request(new PeekTarget.Index(x.IndexId), x.LiteralKeys, x.Mfp), hold, cancel);
             case PeekPlan.FastPathPersist x:
                 var metadata = _services.Storage.Metadata(x.Id) ?? throw Dropped();
-                request = request with { Target = new PeekTarget.Persist(x.Id, metadata), Mfp = x.Mfp };
-                return await PeekAsync(instance, request, HoldAt(x.Id, at), cancel);
+                return _services.Compute.PeekAsync(instance, Request(new PeekTarget.Persist(x.Id, metadata), null, x.Mfp), HoldAt(x.Id, at), cancel);
             case PeekPlan.SlowPath x:
-                var dataflow = WithMetadata(x.Dataflow) with { AsOf = at.Timestamp };
-                var holds = x.Dataflow.ImportIds.Select(id => HoldAt(id, at)).ToList();
-                _services.Compute.CreateDataflow(instance, dataflow, holds, windowMs: null);
-                try
-                {
-                    request = request with { Target = new PeekTarget.Index(x.IndexId) };
-                    return await PeekAsync(instance, request, HoldAt(x.IndexId, at), cancel);
-                }
-                finally
-                {
-                    _services.Compute.DropExports(instance, [x.IndexId]);
-                }
-
+                return PeekTransientAsync(
+                    instance, x, Request(new PeekTarget.Index(x.IndexId), null, Mfp.Identity(plan.ResultColumns.Count)), at, cancel);
             default:
                 throw new System.Diagnostics.UnreachableException(plan.GetType().Name);
         }
     }
 
-    private async ValueTask<IReadOnlyList<RowBatch>> PeekAsync(InstanceId instance, PeekRequest request, ReadHold hold, CancellationToken cancel) =>
-        await _services.Compute.PeekAsync(instance, request, hold, cancel) switch
+    /// <summary>Reads what a dataflow makes for this peek alone.</summary>
+    private async Task<PeekAnswer> PeekTransientAsync(
+        InstanceId instance, PeekPlan.SlowPath plan, PeekRequest request, ReadTimestamp at, CancellationToken cancel)
+    {
+        var dataflow = WithMetadata(plan.Dataflow) with { AsOf = at.Timestamp };
+        var holds = plan.Dataflow.ImportIds.Select(id => HoldAt(id, at)).ToList();
+        _services.Compute.CreateDataflow(instance, dataflow, holds, windowMs: null);
+        try
         {
-            PeekAnswer.Rows rows => rows.Batches,
-            PeekAnswer.Error error => throw ErrorOf(error.Reason),
-            _ => throw Dropped(),
-        };
+            return await _services.Compute.PeekAsync(instance, request, HoldAt(plan.IndexId, at), cancel);
+        }
+        finally
+        {
+            _services.Compute.DropExports(instance, [plan.IndexId]);
+        }
+    }
+
+    private static IReadOnlyList<RowBatch> RowsOf(PeekAnswer answer) => answer switch
+    {
+        PeekAnswer.Rows rows => rows.Batches,
+        PeekAnswer.Error error => throw ErrorOf(error.Reason),
+        _ => throw Dropped(),
+    };
 
     /// <summary>A hold of its own for one peek or dataflow; what <paramref name="at"/> holds keeps the time readable meanwhile.</summary>
     private ReadHold HoldAt(GlobalId id, ReadTimestamp at)

@@ -225,7 +225,8 @@ public sealed class CollectionRegistry
 
     private sealed class Collection
     {
-        private readonly SortedDictionary<Frontier, int> _holds = [];
+        // How often each time is held, in order. Few differ: what is read lies within moments of each other.
+        private readonly List<(Frontier At, int Count)> _holds = [];
 
         public Frontier Implied { get; set; }
 
@@ -237,25 +238,41 @@ public sealed class CollectionRegistry
 
         public bool Dropped { get; set; }
 
-        public Frontier LeastHold
-        {
-            get
-            {
-                foreach (var held in _holds.Keys)
-                    return held;
-                return Frontier.Empty;
-            }
-        }
+        public Frontier LeastHold => _holds.Count > 0 ? _holds[0].At : Frontier.Empty;
 
-        public void Hold(Frontier at) => _holds[at] = _holds.GetValueOrDefault(at) + 1;
+        public void Hold(Frontier at)
+        {
+            var index = Find(at);
+            if (index >= 0)
+                _holds[index] = (at, _holds[index].Count + 1);
+            else
+                _holds.Insert(~index, (at, 1));
+        }
 
         public void Release(Frontier at)
         {
-            var left = _holds[at] - 1;
-            if (left == 0)
-                _holds.Remove(at);
+            var index = Find(at);
+            Invariant.Check(index >= 0, "what is released was held");
+            if (_holds[index].Count == 1)
+                _holds.RemoveAt(index);
             else
-                _holds[at] = left;
+                _holds[index] = (at, _holds[index].Count - 1);
+        }
+
+        /// <summary>Where the time is, or the complement of where it belongs.</summary>
+        private int Find(Frontier at)
+        {
+            var (low, high) = (0, _holds.Count);
+            while (low < high)
+            {
+                var middle = (low + high) / 2;
+                if (_holds[middle].At < at)
+                    low = middle + 1;
+                else
+                    high = middle;
+            }
+
+            return low < _holds.Count && _holds[low].At == at ? low : ~low;
         }
     }
 }

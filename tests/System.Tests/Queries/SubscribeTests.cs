@@ -65,6 +65,43 @@ public class SubscribeTests(SharedServer server)
         }
     }
 
+    /// <summary>Rows are moved into the result's layout without being looked at: nulls and columns of all widths lie where they should.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(" WITH (PROGRESS)")]
+    public async Task Its_rows_are_those_of_a_select(string options)
+    {
+        await using var sql = await server.OpenAsync();
+        await using var reader = await server.OpenBesideAsync(sql);
+        await sql.DoAsync(
+            "CREATE TABLE t (a int8 NOT NULL, b text, c bool, d numeric, e text NOT NULL, f int2, g timestamptz, h text, i uuid, j float8)",
+            """
+            INSERT INTO t SELECT g, CASE WHEN g % 2 = 0 THEN repeat('x', g) END, CASE WHEN g % 3 = 0 THEN g % 2 = 0 END, CASE WHEN g % 5 > 0 THEN g / 7.0::numeric END,
+                'e' || g, CASE WHEN g % 7 > 0 THEN g::int2 END, CASE WHEN g % 11 > 0 THEN to_timestamp(g) END, CASE WHEN g % 13 > 0 THEN '' END,
+                CASE WHEN g % 17 > 0 THEN '00000000-0000-0000-0000-00000000abcd'::uuid END, CASE WHEN g % 19 > 0 THEN g / 3.0 END
+            FROM generate_series(1, 3000) AS g
+            """);
+        List<string> expected = [];
+        using (var copy = await reader.Connection.BeginTextExportAsync("COPY (SELECT * FROM t) TO STDOUT"))
+        {
+            while (await copy.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
+                expected.Add(line);
+        }
+
+        var subscribe = await reader.Connection.BeginTextExportAsync($"COPY (SUBSCRIBE t{options}) TO STDOUT");
+        List<string> rows = [];
+        while (rows.Count < 3000)
+        {
+            var parts = (await subscribe.ReadLineAsync(TestContext.Current.CancellationToken))!.Split('\t', options.Length > 0 ? 4 : 3);
+            if (options.Length == 0 || parts[1] == "f")
+                rows.Add(parts[^1]);
+            Assert.Equal(options.Length > 0 && parts[1] == "t" ? "\\N" : "1", parts[^2]);
+        }
+
+        Assert.Equal(expected.Order(StringComparer.Ordinal), rows.Order(StringComparer.Ordinal));
+        await CancelAsync(subscribe);
+    }
+
     [Fact]
     public async Task Without_a_snapshot_only_what_follows_arrives()
     {
