@@ -165,9 +165,10 @@ public sealed partial class ComputeState
                         break;
                     case var command:
                         Apply(command, session);
-                        PostPeeks();
                         break;
                 }
+
+                PostPeeks();
             }
         }
         catch (Exception e)
