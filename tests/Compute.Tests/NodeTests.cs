@@ -83,20 +83,6 @@ public sealed class NodeTests
     }
 
     [Fact]
-    public async Task A_long_row_beside_each_of_a_series_is_more_than_a_column_can_hold_and_comes_out_whole()
-    {
-        // 4.1 GiB in one call, were calls not bounded by bytes: offsets within a column have 32 bits.
-        await using var replica = await Replica.StartAsync(1);
-        var shard = await TestShard.CreateAsync(replica.Persist, Source, [NullableText]);
-        await shard.AppendAsync(2, ([Str(new string('x', 1 << 20))], 1, 1));
-        var plan = new LirRelationExpr.FlatMap(
-            Get(shard), TableFunc.GenerateSeriesInt64, null, [Literal(1), Literal(4200)], [Int8], new Mfp(2, [], [], [1]), [Int8]);
-        await replica.Controller.RunAsync(IndexOf(Target, plan, 1, [shard]));
-        var rows = Assert.IsType<PeekResult.Rows>(await replica.Controller.PeekAsync(Peek(Target, [Int8], 1)));
-        Assert.Equal(4200, rows.Batch.Count);
-    }
-
-    [Fact]
     public async Task An_invalid_table_function_call_is_an_error()
     {
         await using var replica = await Replica.StartAsync(1);
