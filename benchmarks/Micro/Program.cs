@@ -119,6 +119,8 @@ List<Report> RunApart(string run, params string[] more)
 {
     var file = Path.GetTempFileName();
     var start = new ProcessStartInfo(Environment.ProcessPath!);
+    if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+        start.ArgumentList.Add(typeof(Report).Assembly.Location);
     foreach (var word in run.Split(' '))
         start.ArgumentList.Add(word);
     start.ArgumentList.Add($"passes={passes}");
