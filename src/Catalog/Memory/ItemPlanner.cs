@@ -15,8 +15,14 @@ public static class ItemPlanner
     /// <exception cref="SqlException">The statement cannot be planned against <paramref name="state"/>.</exception>
     public static Item Plan(CatalogState state, CatalogEntry.Item entry)
     {
-        Invariant.Check(GlobalId.TryParse(entry.Id, out var id), $"{entry.Id} is an item id");
         var plan = PlanStatement(state, entry.CreateSql);
+        return Of(entry, Define(plan, entry), DependenciesOf(plan));
+    }
+
+    /// <summary>The item of a durable entry, given what its statement says.</summary>
+    internal static Item Of(CatalogEntry.Item entry, ItemDefinition definition, ValueArray<GlobalId> dependsOn)
+    {
+        Invariant.Check(GlobalId.TryParse(entry.Id, out var id), $"{entry.Id} is an item id");
         return new Item
         {
             Id = id,
@@ -25,9 +31,9 @@ public static class ItemPlanner
             Name = entry.Name,
             Owner = new RoleId(entry.Owner),
             CreateSql = entry.CreateSql,
-            Definition = Define(plan, entry),
+            Definition = definition,
             Shard = entry.Shard is { } shard ? ShardId.Parse(shard) : null,
-            DependsOn = DependenciesOf(plan),
+            DependsOn = dependsOn,
             AsOf = entry.AsOf,
         };
     }

@@ -29,22 +29,10 @@ internal static partial class UnplannedItem
     /// <param name="reason">What the planner said.</param>
     public static Item Of(CatalogState state, CatalogEntry.Item entry, string reason)
     {
-        Invariant.Check(GlobalId.TryParse(entry.Id, out var id), $"{entry.Id} is an item id");
         var kind = Kinds.FirstOrDefault(k => entry.CreateSql.StartsWith(k.Begin, StringComparison.Ordinal), (Begin: "", Kind: CatalogItemKind.Type)).Kind;
         var cluster = Cluster().Match(entry.CreateSql) is { Success: true } match ? new ClusterId(match.Groups[1].Value) : (ClusterId?)null;
-        return new Item
-        {
-            Id = id,
-            Oid = entry.Oid,
-            SchemaId = new SchemaId(entry.SchemaId),
-            Name = entry.Name,
-            Owner = new RoleId(entry.Owner),
-            CreateSql = entry.CreateSql,
-            Definition = new ItemDefinition.Unplanned(kind, cluster, reason),
-            Shard = entry.Shard is { } shard ? ShardId.Parse(shard) : null,
-            DependsOn = [.. NamesIn(state, entry.CreateSql).Where(i => i != id).Distinct().Order()],
-            AsOf = entry.AsOf,
-        };
+        return ItemPlanner.Of(
+            entry, new ItemDefinition.Unplanned(kind, cluster, reason), [.. NamesIn(state, entry.CreateSql).Where(i => i.ToString() != entry.Id).Distinct().Order()]);
     }
 
     /// <summary>The items that a stored statement names: all names in it are written out in full, or are ids.</summary>
