@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
@@ -86,7 +85,6 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
     }
 
     private const int SmallRun = 8;
-    private const int Ahead = 16;
     private Item* _items;
     private long _itemsCapacity;
     private Item* _spare;
@@ -96,11 +94,8 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
     public override void Emit(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output)
     {
         var i = 0;
-        var ahead = 0;
         while (i < rows)
         {
-            for (var until = Math.Min(rows, i + Ahead); ahead < until; ahead++)
-                Prefetch(sources, entries[ahead].Ref);
             var hash = entries[i].Hash;
             if (i + 1 == rows || entries[i + 1].Hash != hash)
             {
@@ -199,24 +194,6 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
         var xv = TValue.At(x.Values, x.ValueEnds, valueWidth, x.Position, out var xvl);
         var yv = TValue.At(y.Values, y.ValueEnds, valueWidth, y.Position, out var yvl);
         return TValue.Compare(xv, xvl, yv, yvl);
-    }
-
-    // The rows of a window lie in the order of their sources, not of their hashes: without this each is a wait.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Prefetch(RowSource<TTime>* sources, uint reference)
-    {
-        if (!Sse.IsSupported)
-            return;
-        ref var source = ref sources[reference >> 16];
-        var row = (long)(source.Position + (int)(reference & 0xFFFF));
-        if (!TValue.IsVariable && !TValue.IsEmpty)
-            Sse.Prefetch0(source.Values + (row * valueWidth));
-        if (source.Times != null)
-            Sse.Prefetch0(source.Times + row);
-        if (source.Diffs != null)
-            Sse.Prefetch0(source.Diffs + row);
-        else if (source.WideDiffs != null)
-            Sse.Prefetch0(source.WideDiffs + row);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
