@@ -36,8 +36,10 @@ internal sealed class Place(int id, Operator owner)
     /// <summary>This worker's own change.</summary>
     public void Add(Stamp stamp, long delta)
     {
+        // What appears is at or after a time that was outstanding before, or it could not have been made: only what goes can move a frontier.
         var tracker = Owner.Graph.Tracker;
-        if (Counts.Update(stamp, delta))
+        var min = Counts.Min;
+        if (Counts.Update(stamp, delta) && Counts.Min > min)
             tracker.MarkDirty(Owner);
         if (tracker.HasPeers)
             Collect(tracker, stamp, delta);
