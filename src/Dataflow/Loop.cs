@@ -17,8 +17,8 @@ public sealed class Loop<TOuter> where TOuter : unmanaged, ITime<TOuter>
 
     internal Loop(Scope<TOuter> outer)
     {
-        if (TOuter.Depth >= 2)
-            throw new NotSupportedException("loops nest at most two deep");
+        if (TOuter.Depth >= Stamp.DepthMax)
+            throw new NotSupportedException($"loops nest at most {Stamp.DepthMax} deep");
         _outer = outer;
         Inner = new Scope<Iterated<TOuter>>(outer.Graph);
     }
@@ -27,7 +27,7 @@ public sealed class Loop<TOuter> where TOuter : unmanaged, ITime<TOuter>
 
     /// <summary>The collection inside the loop, the same in each round.</summary>
     public Stream<Iterated<TOuter>> Enter(Stream<TOuter> stream) => RetimeOperator<TOuter, Iterated<TOuter>>.Build(
-        Inner, stream, "enter", Progress.EdgeKind.Plain, static time => new Iterated<TOuter>(time, 0));
+        Inner, stream, "enter", default, static time => new Iterated<TOuter>(time, 0));
 
     /// <summary>The collection inside the loop, each row from a round of its own on. So that rows whose consequences replace those of others can go first: fewer changes of mind.</summary>
     /// <param name="round">For a row's address, the round; the same whenever the row comes. Few different ones.</param>
@@ -35,7 +35,7 @@ public sealed class Loop<TOuter> where TOuter : unmanaged, ITime<TOuter>
 
     /// <summary>The collection after the last round.</summary>
     public Stream<TOuter> Leave(Stream<Iterated<TOuter>> stream) => RetimeOperator<Iterated<TOuter>, TOuter>.Build(
-        _outer, stream, "leave", TOuter.Depth == 0 ? Progress.EdgeKind.LeaveInner : Progress.EdgeKind.LeaveInner2, static time => time.Before);
+        _outer, stream, "leave", new Progress.TimeEffect(LeavesLoop: Iterated<TOuter>.Depth, 0), static time => time.Before);
 
     /// <summary>A recursive collection, to be defined by <see cref="LoopVariable{TOuter}.Set"/> before the build ends.</summary>
     /// <param name="roundsMax">Changes that would make more rounds than this stop in <see cref="LoopVariable{TOuter}.BeyondLimit"/>; null is no limit.</param>

@@ -139,8 +139,8 @@ public sealed partial class Stream<TTime> where TTime : unmanaged, ITime<TTime>
     public Stream<TTime> ForEach(string name, Action<UpdateBatch<TTime>>? onBatch, Action<Frontier<TTime>>? onFrontier = null) =>
         ForEachOperator<TTime>.Build(this, name, onBatch, onFrontier);
 
-    /// <summary>Follows the frontier of this stream: what is complete at all workers.</summary>
-    public Probe<TTime> Probe() => ProbeOperator<TTime>.Build(this);
+    /// <summary>Follows the frontier of this stream and <paramref name="others"/>, which need not have its shape: what is complete at all workers in all of them.</summary>
+    public Probe<TTime> Probe(params ReadOnlySpan<Stream<TTime>> others) => ProbeOperator<TTime>.Build([this, .. others]);
 }
 
 /// <summary>An operator's rows and its encoded evaluation errors (always of variable shape).</summary>

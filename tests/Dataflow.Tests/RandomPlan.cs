@@ -15,7 +15,7 @@ internal sealed unsafe class RandomPlan
         _rows = rows;
         _random = random;
         Key = rows.Codec;
-        _root = Make(1 + random.Next(4), inLoop: false);
+        _root = Make(1 + random.Next(4));
         Text = _root.Text;
     }
 
@@ -29,22 +29,22 @@ internal sealed unsafe class RandomPlan
 
     private sealed record Node(string Text, Func<Stream<Time>, Stream<Time>> Build, Func<Bag, Bag> Evaluate);
 
-    private Node Make(int depth, bool inLoop)
+    private Node Make(int depth)
     {
         if (depth == 0)
             return new Node("in", s => s, b => b);
-        var of = Make(depth - 1, inLoop);
-        switch (_random.Next(11))
+        var of = Make(depth - 1);
+        switch (_random.Next(12))
         {
             case 0:
                 var modulus = (ulong)_random.Next(2, 5);
                 return Unary("map", of, s => s.Map("map", Kernels.Map(_rows, _rows, (a, b) => b % modulus == 1 ? null : (b % 7, a)), _rows.Shape).Ok,
                     bag => Sum(bag.Where(r => r.Key.B % modulus != 1).Select(r => ((r.Key.B % 7, r.Key.A), r.Value))));
             case 1:
-                var other = Make(_random.Next(depth), inLoop);
+                var other = Make(_random.Next(depth));
                 return new Node($"({of.Text} + {other.Text})", s => of.Build(s).Concat(other.Build(s)), b => Sum(of.Evaluate(b).Concat(other.Evaluate(b)).Select(r => (r.Key, r.Value))));
             case 2:
-                var less = Make(_random.Next(depth), inLoop);
+                var less = Make(_random.Next(depth));
                 return new Node($"({of.Text} - {less.Text})", s => of.Build(s).Concat(less.Build(s).Negate()),
                     b => Sum(of.Evaluate(b).Select(r => (r.Key, r.Value)).Concat(less.Evaluate(b).Select(r => (r.Key, -r.Value)))));
             case 3:
@@ -60,13 +60,16 @@ internal sealed unsafe class RandomPlan
                 var narrow = _random.Next(2) == 0;
                 return Unary($"top{limit}@{offset}{(narrow ? "n" : "")}", of, s => TopK(s, limit, offset, narrow), bag => TopK(bag, limit, offset));
             case 8:
-                var with = Make(_random.Next(depth), inLoop);
+                var with = Make(_random.Next(depth));
                 return new Node($"({of.Text} * {with.Text})", s => Join(of.Build(s), with.Build(s)), b => Join(of.Evaluate(b), with.Evaluate(b)));
             case 9:
                 return Unary("groups", of, Groups, bag => Sum(bag.GroupBy(r => r.Key.A).Select(g => ((g.Key, (ulong)g.Count()), 1L))));
+            case 10 when _random.Next(4) == 0:
+                // Each loop more makes histories of one dimension more: few rows there.
+                var loops = _random.Next(4) > 0 ? 2 : _random.Next(3, Stamp.DepthMax + 1);
+                var range = loops == 2 ? 4UL : 3;
+                return Unary($"nested{loops}", of, s => Nested(Edges(s, range), loops, range), bag => Sum(Nested([.. EdgesOf(bag, range)], loops, range).Select(p => (p, 1L))));
             default:
-                if (inLoop)
-                    goto case 3;
                 return Unary("closure", of, Closure, Closure);
         }
     }
@@ -157,7 +160,7 @@ internal sealed unsafe class RandomPlan
     private Stream<Time> Closure(Stream<Time> stream)
     {
         var loop = stream.Scope.NewLoop();
-        var edges = stream.Map("small", Kernels.Map(_rows, _rows, (a, b) => (a % 8, b % 8)), _rows.Shape).Ok.Distinct();
+        var edges = Edges(stream, 8);
         var paths = loop.NewVariable(_rows.Shape);
         var late = loop.EnterAt(edges, row => (uint)(_rows.Decode(row).A % 3));
         var byTarget = paths.Value.Arrange("paths", Kernels.Split(_rows, Key, Key, (a, b) => (b, a)), Key.Shape, Key.Shape).Arranged;
@@ -165,23 +168,47 @@ internal sealed unsafe class RandomPlan
         return loop.Leave(paths.Set(late.Concat(byTarget.Join("step", bySource, Pair, _rows.Shape).Ok).Distinct()));
     }
 
-    private static Bag Closure(Bag bag)
+    private Stream<Time> Edges(Stream<Time> stream, ulong range) =>
+        stream.Map("small", Kernels.Map(_rows, _rows, (a, b) => (a % range, b % range)), _rows.Shape).Ok.Distinct();
+
+    // Loops in loops. The innermost connects paths; each around it adds some of what the one inside finds, turned round, until that is no more.
+    private Stream<TTime> Nested<TTime>(Stream<TTime> pairs, int loops, ulong range) where TTime : unmanaged, ITime<TTime>
     {
-        var edges = new Bag(bag.Select(r => ((r.Key.A % 8, r.Key.B % 8), r.Value))).Where(r => r.Value > 0).Select(r => r.Key).ToList();
-        var paths = new HashSet<(ulong A, ulong B)>(edges);
-        for (var before = -1; before != paths.Count;)
+        var loop = pairs.Scope.NewLoop();
+        var variable = loop.NewVariable(_rows.Shape);
+        var entered = loop.Enter(pairs);
+        Stream<Iterated<TTime>> found;
+        if (loops > 1)
         {
-            before = paths.Count;
-            foreach (var (from, to) in paths.ToList())
-            {
-                foreach (var edge in edges)
-                {
-                    if (edge.A == to)
-                        paths.Add((from, edge.B));
-                }
-            }
+            var turned = Kernels.Map(_rows, _rows, (a, b) => (a + b + (ulong)loops) % 3 == 0 ? (b, (a + 1) % range) : null);
+            found = Nested(variable.Value, loops - 1, range).Map("turn", turned, _rows.Shape).Ok;
+        }
+        else
+        {
+            var byTarget = variable.Value.Arrange("paths", Kernels.Split(_rows, Key, Key, (a, b) => (b, a)), Key.Shape, Key.Shape).Arranged;
+            found = byTarget.Join("step", entered.Arrange("edges", Kernels.Split(_rows, Key, Key), Key.Shape, Key.Shape).Arranged, Pair, _rows.Shape).Ok;
         }
 
-        return Sum(paths.Select(p => (p, 1L)));
+        return loop.Leave(variable.Set(entered.Concat(found).Distinct()));
     }
+
+    private static HashSet<(ulong A, ulong B)> Nested(HashSet<(ulong A, ulong B)> pairs, int loops, ulong range)
+    {
+        var found = new HashSet<(ulong A, ulong B)>(pairs);
+        for (var before = -1; before != found.Count;)
+        {
+            before = found.Count;
+            var more = loops > 1
+                ? Nested(found, loops - 1, range).Where(p => (p.A + p.B + (ulong)loops) % 3 == 0).Select(p => (p.B, (p.A + 1) % range))
+                : found.ToList().SelectMany(p => pairs.Where(e => e.A == p.B).Select(e => (p.A, e.B)));
+            found.UnionWith(more.ToList());
+        }
+
+        return found;
+    }
+
+    private static IEnumerable<(ulong A, ulong B)> EdgesOf(Bag bag, ulong range) =>
+        new Bag(bag.Select(r => ((r.Key.A % range, r.Key.B % range), r.Value))).Where(r => r.Value > 0).Select(r => r.Key);
+
+    private static Bag Closure(Bag bag) => Sum(Nested([.. EdgesOf(bag, 8)], 1, 8).Select(p => (p, 1L)));
 }

@@ -437,6 +437,7 @@ internal sealed unsafe class WindowRig : IDisposable
     private readonly Rig _rig;
     private readonly InputHandle<Time>[] _inputs;
     private readonly Dictionary<int, Frontier<Time>> _frontiers = [];
+    private readonly Dictionary<int, Frontier<Time>> _errorFrontiers = [];
     private readonly List<((ulong, ulong, ulong) Row, ulong Time, long Diff)> _sent = [];
     private readonly List<(string Row, ulong Time, long Diff)> _updates = [];
     private readonly long _before = SlabPool.BytesInUse;
@@ -545,20 +546,23 @@ internal sealed unsafe class WindowRig : IDisposable
                 for (var i = 0; i < batch.Count; i++)
                 {
                     var words = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch[i]).ToArray();
-                    Add(worker, string.Join(' ', words), batch.TimeAt(i).Value, batch.DiffAt(i));
+                    Add(_frontiers, worker, string.Join(' ', words), batch.TimeAt(i).Value, batch.DiffAt(i));
                 }
             },
             frontier => _frontiers[worker] = frontier);
-        windows.Errors.ForEach("errors", batch =>
-        {
-            for (var i = 0; i < batch.Count; i++)
-                Add(worker, System.Text.Encoding.ASCII.GetString(batch[i]), batch.TimeAt(i).Value, batch.DiffAt(i));
-        });
+        windows.Errors.ForEach(
+            "errors",
+            batch =>
+            {
+                for (var i = 0; i < batch.Count; i++)
+                    Add(_errorFrontiers, worker, System.Text.Encoding.ASCII.GetString(batch[i]), batch.TimeAt(i).Value, batch.DiffAt(i));
+            },
+            frontier => _errorFrontiers[worker] = frontier);
     }
 
-    private void Add(int worker, string row, ulong time, long diff)
+    private void Add(Dictionary<int, Frontier<Time>> frontiers, int worker, string row, ulong time, long diff)
     {
-        Assert.False(_frontiers.TryGetValue(worker, out var f) && f.HasPassed(time), "an update came behind the frontier");
+        Assert.False(frontiers.TryGetValue(worker, out var f) && f.HasPassed(time), "an update came behind the frontier");
         Assert.NotEqual(0, diff);
         _updates.Add((row, time, diff));
     }

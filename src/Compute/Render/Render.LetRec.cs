@@ -15,8 +15,8 @@ internal sealed partial class Render<TTime>
 {
     private Bundle<TTime> LetRec(LirRelationExpr.LetRec node)
     {
-        if (TTime.Depth >= 2)
-            throw new UnsupportedPlanException("WITH MUTUALLY RECURSIVE nested more than two deep is not supported");
+        if (TTime.Depth >= Stamp.DepthMax)
+            throw new UnsupportedPlanException($"WITH MUTUALLY RECURSIVE nested more than {Stamp.DepthMax} deep is not supported");
         var loop = scope.NewLoop();
         var inner = new Render<Iterated<TTime>>(loop.Inner, id => Enter(loop, Collection(id)), (name, rows, diffs) => loop.Enter(Feed(name, rows, diffs)));
         var variables = node.Bindings.Select(b => (

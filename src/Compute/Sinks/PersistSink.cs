@@ -76,11 +76,11 @@ internal sealed partial class PersistSink
     public Probe<Time> Build(Bundle bundle, bool isLeader)
     {
         var rows = bundle.OkAs(_metadata.Desc.Type.Columns);
-        var all = rows.Gather().ForEach("persist sink", OnRows, f => OnFrontier(ref _rowFrontier, f, isLeader));
-        bundle.Errors.Gather().ForEach("persist sink errors", OnErrors, f => OnFrontier(ref _errorFrontier, f, isLeader));
+        var seen = rows.Gather().ForEach("persist sink", OnRows, f => OnFrontier(ref _rowFrontier, f, isLeader));
+        var errorsSeen = bundle.Errors.Gather().ForEach("persist sink errors", OnErrors, f => OnFrontier(ref _errorFrontier, f, isLeader));
         if (isLeader && Interlocked.Exchange(ref _started, 1) == 0)
             _ = Task.Run(RunAsync);
-        return all.Probe();
+        return seen.Probe(errorsSeen);
     }
 
     /// <summary>From now on it may write; before, it only follows. Any thread.</summary>

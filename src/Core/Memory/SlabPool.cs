@@ -6,7 +6,7 @@ using System.Runtime.InteropServices;
 namespace Materialize.Core.Memory;
 
 /// <summary>
-/// The process's native memory for rows: classes from 1 KiB to 16 MiB, powers of two up to 64 KiB and four to each doubling from there on, recycled and never unmapped, on 4 KiB
+/// The process's native memory for rows: classes from 256 bytes to 16 MiB, powers of two up to 64 KiB and four to each doubling from there on, recycled and never unmapped, on 4 KiB
 /// pages; larger requests are mappings of their own, with transparent huge pages, unmapped when freed. What stays free for a while
 /// gives its pages back (<see cref="Trim"/>): a pool that kept the peak of a hydration would cost twice the state that came of it.
 /// </summary>
@@ -20,7 +20,7 @@ namespace Materialize.Core.Memory;
 /// </remarks>
 public static unsafe partial class SlabPool
 {
-    private const int MinShift = 10;
+    private const int MinShift = 8;
     private const int MaxShift = 24;
     private const int FineShift = 16;  // from here on a doubling has four classes: a column wastes an eighth of its slab and not a third
     private const long ArenaBytes = 32L << 20;

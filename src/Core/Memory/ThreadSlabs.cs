@@ -13,7 +13,7 @@ internal sealed unsafe class ThreadSlabs
 
     private const int SlabsMax = 8; // of a class: a megabyte in all
     private const int SlabsMoved = SlabsMax / 2;
-    private const int Classes = 7;
+    private const int Classes = 9;
     private static readonly Lock CountersLock = new();
     private static readonly List<Counter> Counters = [];
     private static long _ofEndedThreads;

@@ -259,18 +259,21 @@ public sealed unsafe class RowWriter : IDisposable
         Bytes = _used,
     };
 
-    public void Dispose() => Detach().Free();
+    public void Dispose() => Release();
+
+    /// <summary>Gives the memory back until there are rows again.</summary>
+    public void Release() => Detach().Free();
 
     private void Grow(long bytes)
     {
         // Doubling up to a large slab, then by half: a mapping of its own is copied at each growth.
         var wanted = Math.Max(_capacity + (_capacity >= 16 << 20 ? _capacity / 2 : _capacity), _used + bytes);
-        _data = SlabPool.Resize(_data, ref _capacity, _used, Math.Max(wanted, 1024));
+        _data = SlabPool.Resize(_data, ref _capacity, _used, wanted);
     }
 
     private void GrowEnds()
     {
-        _ends = (uint*)SlabPool.Resize((byte*)_ends, ref _endsBytes, (long)Count * sizeof(uint), Math.Max(_endsBytes * 2, 1024));
+        _ends = (uint*)SlabPool.Resize((byte*)_ends, ref _endsBytes, (long)Count * sizeof(uint), Math.Max(_endsBytes * 2, sizeof(uint)));
         _endsCapacity = (int)Math.Min(_endsBytes / sizeof(uint), int.MaxValue);
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Materialize.Core;
 using Materialize.Core.Memory;
@@ -78,13 +79,14 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
             return;
         }
 
-        Span<ulong> words = stackalloc ulong[2];
+        Span<byte> bytes = stackalloc byte[TimeBytes];
         foreach (var time in times)
         {
             var stamp = time.ToStamp();
-            words[0] = stamp.Outer;
-            words[1] = stamp.Inner >> (64 - (32 * TTime.Depth));
-            stream.Write(MemoryMarshal.AsBytes(words)[..TimeBytes]);
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes, stamp.Outer);
+            for (var depth = 1; depth <= TTime.Depth; depth++)
+                BinaryPrimitives.WriteUInt32LittleEndian(bytes[(sizeof(ulong) + ((depth - 1) * sizeof(uint)))..], stamp.Round(depth));
+            stream.Write(bytes);
         }
     }
 
@@ -108,11 +110,11 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
     {
         if (bytes.Length < TimeBytes)
             throw new InvalidDataException("a batch ends early");
-        Span<ulong> words = stackalloc ulong[2];
-        words.Clear();
-        bytes[..TimeBytes].CopyTo(MemoryMarshal.AsBytes(words));
+        var stamp = new Stamp(BinaryPrimitives.ReadUInt64LittleEndian(bytes), 0);
+        for (var depth = 1; depth <= TTime.Depth; depth++)
+            stamp = stamp.WithRound(depth, BinaryPrimitives.ReadUInt32LittleEndian(bytes[(sizeof(ulong) + ((depth - 1) * sizeof(uint)))..]));
         bytes = bytes[TimeBytes..];
-        return TTime.FromStamp(new Stamp(words[0], TTime.Depth == 0 ? 0 : words[1] << (64 - (32 * TTime.Depth))));
+        return TTime.FromStamp(stamp);
     }
 
     private static void WriteRows(MemoryStream stream, in RowColumn rows, int count)

@@ -89,6 +89,18 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _errors.Send(_errorRows.Build());
         if (!_input.IsEmpty)
             Activate();
+        else
+            ReleaseWriters();
+    }
+
+    // Those whose rows are copied out or forgotten: an idle operator keeps no memory.
+    private void ReleaseWriters()
+    {
+        if (_keys != _builders[0].Keys)
+            _keys.Release();
+        if (_values != _builders[0].Rows)
+            _values.Release();
+        _sortKeys?.Release();
     }
 
     public override void Dispose()

@@ -14,7 +14,7 @@ internal sealed unsafe class RetimeOperator<TFrom, TTo> : Operator
     private readonly BatchBuilder<TTo> _rows;
     private readonly Func<TFrom, TTo> _retime;
 
-    private RetimeOperator(Stream<TFrom> source, string name, EdgeKind effect, Func<TFrom, TTo> retime)
+    private RetimeOperator(Stream<TFrom> source, string name, TimeEffect effect, Func<TFrom, TTo> retime)
         : base(source.Scope.Graph, name)
     {
         _input = this.NewInput(source);
@@ -24,11 +24,9 @@ internal sealed unsafe class RetimeOperator<TFrom, TTo> : Operator
         TimeEffect = effect;
     }
 
-    public override EdgeKind TimeEffect { get; }
-
     public override bool FollowsFrontier => false;
 
-    public static Stream<TTo> Build(Scope<TTo> scope, Stream<TFrom> source, string name, EdgeKind effect, Func<TFrom, TTo> retime) =>
+    public static Stream<TTo> Build(Scope<TTo> scope, Stream<TFrom> source, string name, TimeEffect effect, Func<TFrom, TTo> retime) =>
         new(scope, new RetimeOperator<TFrom, TTo>(source, name, effect, retime)._output, source.Shape);
 
     public override void Run()
@@ -143,6 +141,7 @@ internal sealed class FeedbackOperator<TOuter> : Operator where TOuter : unmanag
         _rows = new BatchBuilder<Iterated<TOuter>>(shape);
         _beyondRows = new BatchBuilder<Iterated<TOuter>>(shape);
         _roundsMax = roundsMax;
+        TimeEffect = new TimeEffect(0, StepsLoop: Iterated<TOuter>.Depth);
         Value = new Stream<Iterated<TOuter>>(scope, _output, shape);
         BeyondLimit = new Stream<Iterated<TOuter>>(scope, _beyond, shape);
     }
@@ -150,8 +149,6 @@ internal sealed class FeedbackOperator<TOuter> : Operator where TOuter : unmanag
     public Stream<Iterated<TOuter>> Value { get; }
 
     public Stream<Iterated<TOuter>> BeyondLimit { get; }
-
-    public override EdgeKind TimeEffect => Iterated<TOuter>.Depth == 1 ? EdgeKind.StepInner : EdgeKind.StepInner2;
 
     public override bool FollowsFrontier => false;
 

@@ -358,22 +358,29 @@ internal sealed class ForEachOperator<TTime> : Operator where TTime : unmanaged,
 /// <summary>Keeps a <see cref="Probe{TTime}"/> up to date.</summary>
 internal sealed class ProbeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private readonly InputPort<UpdateBatch<TTime>> _input;
+    private readonly InputPort<UpdateBatch<TTime>>[] _inputs;
     private readonly Probe<TTime> _probe = new();
 
-    private ProbeOperator(Stream<TTime> source)
-        : base(source.Scope.Graph, "probe")
+    private ProbeOperator(Stream<TTime>[] sources)
+        : base(sources[0].Scope.Graph, "probe")
     {
-        _input = this.NewInput(source);
+        _inputs = [.. sources.Select(s => this.NewInput(s))];
     }
 
-    public static Probe<TTime> Build(Stream<TTime> source) => new ProbeOperator<TTime>(source)._probe;
+    public static Probe<TTime> Build(Stream<TTime>[] sources) => new ProbeOperator<TTime>(sources)._probe;
 
     public override void Run()
     {
-        while (_input.TryTake(out var batch))
-            batch.Release();
+        foreach (var input in _inputs)
+        {
+            while (input.TryTake(out var batch))
+                batch.Release();
+        }
+
         SeeFrontiers();
-        _probe.Frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
+        var least = Stamp.Closed;
+        foreach (var input in _inputs)
+            least = Stamp.Min(least, input.FrontierStamp);
+        _probe.Frontier = Frontier<TTime>.FromStamp(least);
     }
 }

@@ -98,14 +98,10 @@ internal sealed class Place(int id, Operator owner)
     }
 }
 
-/// <summary>What an edge does to times: nothing, drop the innermost counter, or step it.</summary>
-internal enum EdgeKind
+/// <summary>What an operator does to times: nothing; drop the counter of the loop at <paramref name="LeavesLoop"/>; step that of the loop at <paramref name="StepsLoop"/>. Depths as in <see cref="Stamp"/>; 0 is no loop.</summary>
+internal readonly record struct TimeEffect(int LeavesLoop, int StepsLoop)
 {
-    Plain,
-    LeaveInner,
-    LeaveInner2,
-    StepInner,
-    StepInner2,
+    public bool IsNone => LeavesLoop == 0 && StepsLoop == 0;
 }
 
 /// <summary>The frontiers of one dataflow at one worker.</summary>
@@ -313,14 +309,11 @@ internal sealed class Tracker(DataflowGraph graph)
     }
 
     /// <summary>The least time at which <paramref name="op"/> can send because of a message at <paramref name="stamp"/>.</summary>
-    public static Stamp Through(Operator op, Stamp stamp) => stamp.IsClosed
-        ? stamp
-        : op.TimeEffect switch
-        {
-            EdgeKind.Plain => stamp,
-            EdgeKind.LeaveInner => stamp with { Inner = 0 },
-            EdgeKind.LeaveInner2 => stamp with { Inner = stamp.Inner & 0xFFFFFFFF00000000 },
-            EdgeKind.StepInner => stamp with { Inner = stamp.Inner + (1UL << 32) },
-            _ => stamp with { Inner = stamp.Inner + 1 },
-        };
+    public static Stamp Through(Operator op, Stamp stamp)
+    {
+        var effect = op.TimeEffect;
+        if (effect.IsNone || stamp.IsClosed)
+            return stamp;
+        return effect.LeavesLoop > 0 ? stamp.Outside(effect.LeavesLoop) : stamp.WithRound(effect.StepsLoop, checked(stamp.Round(effect.StepsLoop) + 1));
+    }
 }

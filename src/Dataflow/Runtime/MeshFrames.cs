@@ -30,7 +30,7 @@ internal static class MeshFrames
 {
     public const int HeaderBytes = 5;
     public const int BytesMax = 1 << 30;
-    private const int ChangeBytes = 28;
+    private const int ChangeBytes = 36;
 
     public static byte[] Progress(int from, int dataflow, (int Place, Stamp Stamp, long Count)[] changes)
     {
@@ -45,7 +45,8 @@ internal static class MeshFrames
             BinaryPrimitives.WriteInt32LittleEndian(body, place);
             BinaryPrimitives.WriteUInt64LittleEndian(body[4..], stamp.Outer);
             BinaryPrimitives.WriteUInt64LittleEndian(body[12..], stamp.Inner);
-            BinaryPrimitives.WriteInt64LittleEndian(body[20..], count);
+            BinaryPrimitives.WriteUInt64LittleEndian(body[20..], stamp.Deep);
+            BinaryPrimitives.WriteInt64LittleEndian(body[28..], count);
             body = body[ChangeBytes..];
         }
 
@@ -65,8 +66,8 @@ internal static class MeshFrames
         {
             changes[i] = (
                 BinaryPrimitives.ReadInt32LittleEndian(body),
-                new Stamp(BinaryPrimitives.ReadUInt64LittleEndian(body[4..]), BinaryPrimitives.ReadUInt64LittleEndian(body[12..])),
-                BinaryPrimitives.ReadInt64LittleEndian(body[20..]));
+                new Stamp(BinaryPrimitives.ReadUInt64LittleEndian(body[4..]), BinaryPrimitives.ReadUInt64LittleEndian(body[12..]), BinaryPrimitives.ReadUInt64LittleEndian(body[20..])),
+                BinaryPrimitives.ReadInt64LittleEndian(body[28..]));
             body = body[ChangeBytes..];
         }
 
@@ -141,7 +142,7 @@ internal static class MeshFrames
 internal readonly record struct MeshHello(string Replica, ulong Epoch, int Process, int Processes, int Workers)
 {
     private const ulong Magic = 0x4853454D5A4D; // "MZMESH"
-    private const uint Version = 1;
+    private const uint Version = 2;
     private const int FixedBytes = 8 + 4 + 8 + 4 + 4 + 4 + 4;
 
     public async Task WriteAsync(PipeWriter writer, CancellationToken cancel)

@@ -54,7 +54,7 @@ internal abstract class Operator
     public virtual bool FollowsFrontier => true;
 
     /// <summary>How times change between this operator's inputs and its outputs.</summary>
-    public virtual EdgeKind TimeEffect => EdgeKind.Plain;
+    public TimeEffect TimeEffect { get; protected init; }
 
     public long RowsIn { get; set; }
 
@@ -142,7 +142,7 @@ internal abstract class Operator
     }
 
     /// <summary>A message at <paramref name="stamp"/> was taken by this run.</summary>
-    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, TimeEffect == EdgeKind.Plain ? stamp : Tracker.Through(this, stamp));
+    public void NoteTaken(Stamp stamp) => _entitled = Stamp.Min(_entitled, TimeEffect.IsNone ? stamp : Tracker.Through(this, stamp));
 
     internal void RunOnce()
     {

@@ -73,15 +73,42 @@ public readonly record struct Time(ulong Value) : ITime<Time>
     public override string ToString() => Value.ToString();
 }
 
-/// <summary>A time as progress tracking sees it: the outer coordinate, then up to two iteration counters packed in 32 bits each; ordered lexicographically.</summary>
-public readonly record struct Stamp(ulong Outer, ulong Inner) : IComparable<Stamp>
+/// <summary>
+/// A time as progress tracking sees it: the outer coordinate, then the counters of up to four loops, outermost first, packed in 32 bits each; ordered lexicographically. A loop's depth is 1 in the outermost scope.
+/// </summary>
+public readonly record struct Stamp(ulong Outer, ulong Inner, ulong Deep = 0) : IComparable<Stamp>
 {
+    /// <summary>How many loops may lie in each other: what there is room for.</summary>
+    public const int DepthMax = 4;
+
     /// <summary>After every time; the frontier of a closed stream.</summary>
-    public static Stamp Closed => new(ulong.MaxValue, ulong.MaxValue);
+    public static Stamp Closed => new(ulong.MaxValue, ulong.MaxValue, ulong.MaxValue);
 
     public bool IsClosed => Inner == ulong.MaxValue && Outer == ulong.MaxValue;
 
-    public static bool operator <(Stamp a, Stamp b) => a.Outer < b.Outer || (a.Outer == b.Outer && a.Inner < b.Inner);
+    /// <summary>The counter of the loop at <paramref name="depth"/>.</summary>
+    public uint Round(int depth) => (uint)((depth <= 2 ? Inner : Deep) >> ShiftOf(depth));
+
+    /// <summary>The same with another counter of the loop at <paramref name="depth"/>.</summary>
+    public Stamp WithRound(int depth, uint round)
+    {
+        var (mask, bits) = (0xFFFFFFFFUL << ShiftOf(depth), (ulong)round << ShiftOf(depth));
+        return depth <= 2 ? this with { Inner = (Inner & ~mask) | bits } : this with { Deep = (Deep & ~mask) | bits };
+    }
+
+    /// <summary>The time outside the loop at <paramref name="depth"/>: its counter and those of loops in it are zero.</summary>
+    public Stamp Outside(int depth) => depth switch
+    {
+        1 => new Stamp(Outer, 0),
+        2 => new Stamp(Outer, Inner & ~0xFFFFFFFFUL),
+        3 => new Stamp(Outer, Inner),
+        _ => new Stamp(Outer, Inner, Deep & ~0xFFFFFFFFUL),
+    };
+
+    private static int ShiftOf(int depth) => (depth & 1) << 5;
+
+    public static bool operator <(Stamp a, Stamp b) =>
+        a.Outer < b.Outer || (a.Outer == b.Outer && (a.Inner < b.Inner || (a.Inner == b.Inner && a.Deep < b.Deep)));
 
     public static bool operator >(Stamp a, Stamp b) => b < a;
 

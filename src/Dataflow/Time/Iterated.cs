@@ -2,7 +2,7 @@ namespace Materialize.Dataflow;
 
 /// <summary>A time inside a loop: the time outside, and the round of the loop. Partially ordered by both; totally by the outer time first.</summary>
 /// <remarks>
-/// An update at (t, r) is seen at (t', r') if t ≤ t' and r ≤ r': a change of the input at a later outer time redoes only what it changes of each round. At most two loops deep, which is what
+/// An update at (t, r) is seen at (t', r') if t ≤ t' and r ≤ r': a change of the input at a later outer time redoes only what it changes of each round. As many loops deep as
 /// <see cref="Stamp"/> has room for.
 /// </remarks>
 public readonly record struct Iterated<TOuter>(TOuter Before, uint Round) : ITime<Iterated<TOuter>> where TOuter : unmanaged, ITime<TOuter>
@@ -21,18 +21,9 @@ public readonly record struct Iterated<TOuter>(TOuter Before, uint Round) : ITim
 
     public static Iterated<TOuter> Meet(Iterated<TOuter> a, Iterated<TOuter> b) => new(TOuter.Meet(a.Before, b.Before), Math.Min(a.Round, b.Round));
 
-    public static Iterated<TOuter> FromStamp(Stamp stamp)
-    {
-        var shift = 64 - (32 * Depth);
-        var mask = 0xFFFFFFFFUL << shift;
-        return new(TOuter.FromStamp(stamp with { Inner = stamp.Inner & ~mask }), (uint)(stamp.Inner >> shift));
-    }
+    public static Iterated<TOuter> FromStamp(Stamp stamp) => new(TOuter.FromStamp(stamp.Outside(Depth)), stamp.Round(Depth));
 
-    public Stamp ToStamp()
-    {
-        var outer = Before.ToStamp();
-        return outer with { Inner = outer.Inner | ((ulong)Round << (64 - (32 * Depth))) };
-    }
+    public Stamp ToStamp() => Before.ToStamp().WithRound(Depth, Round);
 
     public Iterated<TOuter> WithOuter(ulong outer) => new(Before.WithOuter(outer), Round);
 

@@ -112,20 +112,15 @@ internal sealed class FrontierCheck(List<Job> jobs, Courier courier, int workers
         return outputs;
     }
 
-    private static Stamp After(EdgeKind edge, Stamp stamp)
+    private static Stamp After(TimeEffect effect, Stamp stamp)
     {
         if (stamp.IsClosed)
             return stamp;
-        var (outer, inner) = ((uint)(stamp.Inner >> 32), (uint)stamp.Inner);
-        (outer, inner) = edge switch
-        {
-            EdgeKind.Plain => (outer, inner),
-            EdgeKind.LeaveInner => (0u, 0u),
-            EdgeKind.LeaveInner2 => (outer, 0u),
-            EdgeKind.StepInner => (outer + 1, inner),
-            EdgeKind.StepInner2 => (outer, inner + 1),
-            _ => throw new System.Diagnostics.UnreachableException(),
-        };
-        return new Stamp(stamp.Outer, ((ulong)outer << 32) | inner);
+        uint[] rounds = [(uint)(stamp.Inner >> 32), (uint)stamp.Inner, (uint)(stamp.Deep >> 32), (uint)stamp.Deep];
+        if (effect.LeavesLoop > 0)
+            rounds.AsSpan(effect.LeavesLoop - 1).Clear();
+        if (effect.StepsLoop > 0)
+            rounds[effect.StepsLoop - 1]++;
+        return new Stamp(stamp.Outer, ((ulong)rounds[0] << 32) | rounds[1], ((ulong)rounds[2] << 32) | rounds[3]);
     }
 }
