@@ -31,12 +31,14 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     private const int KeyHeader = sizeof(int);
     private const int Ahead = 16;
 
-    // Tables beyond some MiB are on huge pages: nearly every lookup would miss the address cache otherwise.
-    private const long HugeBytes = 4 << 20;
+    // Tables beyond a MiB are on huge pages: nearly every lookup would miss the address cache otherwise.
+    private const long HugeBytes = 2 << 20;
     private readonly bool _keysStored;
     private readonly int _accumulatorOffset;
     private readonly int _stride;
-    private readonly uint _homeMask;  // records that fill a cache line have one home, its beginning
+    private readonly uint _homeSlots; // small records have a home in common: a cache line or so
+    private readonly uint _homeMask;
+    private readonly int _homeEnd;    // bytes from its beginning to where it may be on another cache line; 0 if it never is
     private readonly int _pageShift;  // log of the slots of a page
     private readonly uint _pageMask;
     private readonly int _pageBytes;
@@ -69,7 +71,10 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         AccumulatorBytes = accumulatorBytes;
         _accumulatorOffset = _keysStored ? 16 : 8;
         _stride = (_accumulatorOffset + accumulatorBytes + 7) & ~7;
-        _homeMask = 64 % _stride == 0 ? ~((64u / (uint)_stride) - 1) : ~0u;
+        _homeSlots = _stride <= 16 ? 4u : _stride <= 32 ? 2u : 1u;
+        _homeMask = ~(_homeSlots - 1);
+        _homeEnd = ((int)_homeSlots - 1) * _stride;
+        _homeEnd = _stride is 16 or 32 ? 0 : _homeEnd + Math.Min(_stride, 64) - 1;
         _pageShift = 10;
         while (_pageShift > 6 && (long)_stride << _pageShift > PageBytesWanted)
             _pageShift--;
@@ -190,35 +195,24 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     /// <returns>How far it came; if not to the end, <see cref="Grow"/> for the hash there, and go on.</returns>
     public int FindOrAdd(ulong* hashes, in RowColumn keys, int keysFrom, nint* records, int from, int to)
     {
-        for (var i = from; i < Math.Min(to, from + (2 * Ahead)); i++)
-            Prefetch(hashes[i]);
-        for (var i = from; i < to; i++)
+        // In two passes a little apart: the first asks for what the second reads, and leaves the address for it. Most keys are at home, so that the second seldom has to look up more.
+        var started = Math.Min(to, from + (2 * Ahead));
+        Start(hashes, records, from, started);
+        for (var i = from; i < to; i += Ahead)
         {
-            if (i + (2 * Ahead) < to)
-                Prefetch(hashes[i + (2 * Ahead)]);
-            byte* record;
-            bool isNew;
-            if (_keysStored)
-            {
-                if (i + Ahead < to)
-                    PrefetchKey(hashes[i + Ahead]);
-                record = TryFindOrAdd(hashes[i], keys.Address(keysFrom + i), keys.Length(keysFrom + i), out isNew);
-            }
-            else
-            {
-                record = TryFindOrAdd(hashes[i], null, 0, out isNew);
-            }
-
-            if (record == null)
-                return i;
-            records[i] = (nint)record | (isNew ? 1 : 0);
+            var end = Math.Min(to, i + Ahead);
+            var next = Math.Min(to, end + (2 * Ahead));
+            Start(hashes, records, started, next);
+            started = next;
+            var found = _keysStored ? FinishStored(hashes, keys, keysFrom, records, i, end, to) : Finish(hashes, records, i, end);
+            if (found < end)
+                return found;
         }
 
         return to;
     }
 
     /// <summary>The record of a key, made with a zero accumulator if absent; null if it is absent and its part full: <see cref="Grow"/>, and try again.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* TryFindOrAdd(ulong hash, byte* key, int keyLength, out bool isNew)
     {
         var entry = EntryOf(hash);
@@ -420,6 +414,71 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         return At((uint)entry, Home(hash, SlotsOf(entry)));
     }
 
+    private void Start(ulong* hashes, nint* records, int from, int to)
+    {
+        var directory = _directory;
+        var pages = _pages;
+        var shift = _directoryShift;
+        var (homeMask, pageMask) = (_homeMask, _pageMask);
+        var (pageShift, stride) = (_pageShift, (nint)_stride);
+        var homeEnd = _homeEnd;
+        for (var i = from; i < to; i++)
+        {
+            var hash = hashes[i];
+            var entry = directory[hash >> shift];
+            var slot = (uint)(((hash & uint.MaxValue) * (entry >> 32)) >> 32) & homeMask;
+            var record = pages[(uint)entry + (slot >> pageShift)] + ((nint)(slot & pageMask) * stride);
+            records[i] = record;
+            if (!Sse.IsSupported)
+                continue;
+            Sse.Prefetch0((byte*)record);
+            if (homeEnd > 0)
+                Sse.Prefetch0((byte*)record + homeEnd);
+        }
+    }
+
+    private int Finish(ulong* hashes, nint* records, int from, int to)
+    {
+        nint stride = _stride;
+        var home = (nint)_homeSlots * stride;
+        for (var i = from; i < to; i++)
+        {
+            var tag = TagOf(hashes[i]);
+            var record = (byte*)records[i];
+            var end = record + home;
+            while ((*(ulong*)record & ~Marked) != tag)
+            {
+                record += stride;
+                if (record != end)
+                    continue;
+                record = TryFindOrAdd(hashes[i], null, 0, out var isNew);
+                if (record == null)
+                    return i;
+                record += isNew ? 1 : 0;
+                break;
+            }
+
+            records[i] = (nint)record;
+        }
+
+        return to;
+    }
+
+    private int FinishStored(ulong* hashes, in RowColumn keys, int keysFrom, nint* records, int from, int to, int all)
+    {
+        for (var i = from; i < to; i++)
+        {
+            if (i + Ahead < all)
+                PrefetchKey(hashes[i + Ahead]);
+            var record = TryFindOrAdd(hashes[i], keys.Address(keysFrom + i), keys.Length(keysFrom + i), out var isNew);
+            if (record == null)
+                return i;
+            records[i] = (nint)record | (isNew ? 1 : 0);
+        }
+
+        return to;
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private byte* Add(ulong entry, byte* record, ulong tag, byte* key, int keyLength, out bool isNew)
     {
@@ -596,8 +655,8 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         {
             // An eighth as much again. What is not written yet costs address space only.
             var wanted = Math.Max(4L * _pageBytes, _chunkBytes / 8);
-            var isHuge = _chunkBytes >= HugeBytes;
-            var capacity = isHuge ? (Math.Max(wanted, HugeBytes) + HugeBytes - 1) & -HugeBytes : SlabPool.CapacityFor(wanted);
+            var isHuge = _chunkBytes >= HugeBytes / 2;
+            var capacity = isHuge ? (wanted + HugeBytes - 1) & -HugeBytes : SlabPool.CapacityFor(wanted);
             _chunk = isHuge ? SlabPool.RentHuge(capacity) : SlabPool.Rent(capacity);
             _chunkLeft = capacity;
             _chunkBytes += capacity;
