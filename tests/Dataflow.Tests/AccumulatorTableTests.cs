@@ -40,6 +40,26 @@ public sealed class AccumulatorTableTests
         }
     }
 
+    [Theory]
+    [InlineData(8, 8)]
+    [InlineData(8, 16)]
+    [InlineData(8, 100)]
+    [InlineData(16, 8)]
+    [InlineData(-1, 8)]
+    public void Finds_and_adds_many_keys_at_once_as_one_by_one(int keyWidth, int accumulatorBytes)
+    {
+        var random = new Random(keyWidth + accumulatorBytes);
+        using var table = new Modelled(keyWidth < 0 ? RowShape.Variable : new RowShape(keyWidth), accumulatorBytes);
+        foreach (var range in new[] { 10, 1000, 100_000 })
+        {
+            for (var i = 0; i < 100; i++)
+                table.SetMany([.. Enumerable.Range(0, random.Next(1, 1000)).Select(_ => (ulong)random.Next(range))]);
+            for (var i = 0; i < range; i += 3)
+                table.Remove((ulong)i);
+            table.Check();
+        }
+    }
+
     [Fact]
     public void Holds_any_number_of_keys_with_equal_hashes()
     {
@@ -171,6 +191,37 @@ public sealed class AccumulatorTableTests
                 else
                     AccumulatorTable.Unmark(record);
                 _model[key] = (number, marks);
+            }
+        }
+
+        /// <summary>Numbers the keys by their places in the list; keys occur more than once.</summary>
+        public void SetMany(ulong[] keys)
+        {
+            using var rows = new RowWriter(_shape);
+            var hashes = new ulong[keys.Length];
+            for (var i = 0; i < keys.Length; i++)
+            {
+                rows.Append(BytesOf(keys[i]));
+                hashes[i] = HashOf(keys[i]);
+            }
+
+            fixed (ulong* h = hashes)
+            fixed (nint* records = new nint[keys.Length])
+            {
+                for (var done = 0; done < keys.Length;)
+                {
+                    var found = _table.FindOrAdd(h, rows.Peek(), 0, records, done, keys.Length);
+                    for (var i = done; i < found; i++)
+                    {
+                        Assert.Equal(!_model.TryGetValue(keys[i], out var before), (records[i] & 1) != 0);
+                        Write(new Span<byte>(_table.Accumulator((byte*)(records[i] & ~1)), _table.AccumulatorBytes), (ulong)i);
+                        _model[keys[i]] = before with { Number = (ulong)i };
+                    }
+
+                    if (found < keys.Length)
+                        Assert.True(_table.Grow(hashes[found]) > 0, "a full part has records");
+                    done = found;
+                }
             }
         }
 

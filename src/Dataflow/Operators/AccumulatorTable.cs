@@ -12,7 +12,7 @@ namespace Materialize.Dataflow.Operators;
 /// </summary>
 /// <remarks>
 /// <para>The top bits of the hash choose a part by a directory; a part is an open-addressing table of its own, of one to eight pages of some 16 KiB, probed linearly from where the low bits of the hash fall, at a load of at most 13/16.
-/// A full part grows by a page (its records are set anew into fresh pages: thousands, not millions), and one of eight pages splits in two of five: so the load stays above 0.6, no matter how many keys there are. Pages are alike, so that
+/// A full part grows to eight pages (its records are set anew into fresh pages: thousands, not millions), and one of eight splits in two of five: so the load stays above a half, no matter how many keys there are, and a record is moved some three times in all. Pages are alike, so that
 /// what one part leaves another takes. Deletion shifts back: no tombstones. A small table is one slab, a quarter of it for each of the first four parts.</para>
 /// <para>A record: tag (8), [address of its key's length and bytes (8)], accumulator. A tag is the hash without its top two bits, which a part's records agree in, a bit that is always set, and one for the owner's use; a free slot's is zero.
 /// A record is at an address until the table next adds, grows or removes. Keys longer than their hash are in an arena that is rewritten part by part when half of it belongs to no record any more.</para>
@@ -143,6 +143,10 @@ internal sealed unsafe class AccumulatorTable : IDisposable
             *(ulong*)(identity + 8) = *(ulong*)(record + 8);
     }
 
+    /// <summary>Copies a record's accumulator to that of <paramref name="copy"/>, which is <see cref="RecordBytes"/> laid out as a record is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void CopyAccumulator(byte* record, byte* copy) => Copy(record + _accumulatorOffset, copy + _accumulatorOffset, _stride - _accumulatorOffset);
+
     /// <summary>Key bytes by identity; those of keys that live in their hash are written to <paramref name="scratch"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* Key(byte* identity, ulong* scratch)
@@ -195,16 +199,20 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     /// <returns>How far it came; if not to the end, <see cref="Grow"/> for the hash there, and go on.</returns>
     public int FindOrAdd(ulong* hashes, in RowColumn keys, int keysFrom, nint* records, int from, int to)
     {
-        // In two passes a little apart: the first asks for what the second reads, and leaves the address for it. Most keys are at home, so that the second seldom has to look up more.
+        // In passes a little apart: one asks for what the next reads, and leaves its address. Most keys are at home, so that the last seldom has to look further.
         var started = Math.Min(to, from + (2 * Ahead));
         Start(hashes, records, from, started);
+        if (_keysStored)
+            Match(hashes, records, from, Math.Min(to, from + Ahead));
         for (var i = from; i < to; i += Ahead)
         {
             var end = Math.Min(to, i + Ahead);
             var next = Math.Min(to, end + (2 * Ahead));
             Start(hashes, records, started, next);
             started = next;
-            var found = _keysStored ? FinishStored(hashes, keys, keysFrom, records, i, end, to) : Finish(hashes, records, i, end);
+            if (_keysStored)
+                Match(hashes, records, end, Math.Min(to, end + Ahead));
+            var found = _keysStored ? FinishStored(hashes, keys, keysFrom, records, i, end) : Finish(hashes, records, i, end);
             if (found < end)
                 return found;
         }
@@ -249,17 +257,24 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         }
     }
 
+    /// <summary>Counts growth: records are moved to other memory by nothing else.</summary>
+    public long Version { get; private set; }
+
+    /// <summary>Whether an identity's record is still where it was found when <see cref="Version"/> was the same.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool IsStill(byte* record, byte* identity) =>
+        (*(ulong*)record & ~Marked) == TagOf(*(ulong*)identity) && (!_keysStored || *(ulong*)(record + 8) == *(ulong*)(identity + 8));
+
     /// <summary>The record of an identity; it must be there.</summary>
     public byte* Find(byte* identity)
     {
         var hash = *(ulong*)identity;
         var entry = EntryOf(hash);
         var slots = SlotsOf(entry);
-        var tag = TagOf(hash);
         for (var slot = Home(hash, slots); ; slot = slot + 1 == slots ? 0 : slot + 1)
         {
             var record = At((uint)entry, slot);
-            if ((*(ulong*)record & ~Marked) == tag && (!_keysStored || *(ulong*)(record + 8) == *(ulong*)(identity + 8)))
+            if (IsStill(record, identity))
                 return record;
         }
     }
@@ -287,7 +302,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
             var home = Home(*(ulong*)next >> FirstBits, slots);
             if (Distance(home, slot, slots) < Distance(hole, slot, slots))
                 continue;
-            Unsafe.CopyBlockUnaligned(record, next, (uint)_stride);
+            Copy(next, record, _stride);
             record = next;
             hole = slot;
         }
@@ -297,21 +312,23 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         Count--;
     }
 
-    /// <summary>Makes room where <paramref name="hash"/> is to go. Records of its part move.</summary>
-    public void Grow(ulong hash)
+    /// <summary>Makes room where <paramref name="hash"/> is to go.</summary>
+    /// <returns>How many records may have moved: all those of its part.</returns>
+    public int Grow(ulong hash)
     {
+        Version++;
         if (_smallCapacity > 0)
         {
             GrowSmall();
-            return;
+            return Count;
         }
 
         var entry = EntryOf(hash);
         var (start, pages) = ((uint)entry, SlotsOf(entry) >> _pageShift);
-        var depth = PartOf(entry).Depth;
+        var (depth, count) = (PartOf(entry).Depth, PartOf(entry).Count);
         TakePages(start, pages);
         if (pages < RegionPages)
-            SetPages(start, pages + 1, depth, hash);
+            SetPages(start, Math.Min(2 * pages, RegionPages), depth, hash);
         else if (depth < DepthMax)
             Split(hash, start, depth);
         else
@@ -323,6 +340,8 @@ internal sealed unsafe class AccumulatorTable : IDisposable
             *(byte**)page = _freePage;
             _freePage = page;
         }
+
+        return count;
     }
 
     /// <summary>Rewrites the arena of keys when half of it is garbage, for about <paramref name="records"/> records in a call. Key addresses change.</summary>
@@ -414,6 +433,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         return At((uint)entry, Home(hash, SlotsOf(entry)));
     }
 
+    // The lowest bit of an address says that what follows its home is on another page.
     private void Start(ulong* hashes, nint* records, int from, int to)
     {
         var directory = _directory;
@@ -422,13 +442,15 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         var (homeMask, pageMask) = (_homeMask, _pageMask);
         var (pageShift, stride) = (_pageShift, (nint)_stride);
         var homeEnd = _homeEnd;
+        var twice = 2 * _homeSlots;
         for (var i = from; i < to; i++)
         {
             var hash = hashes[i];
             var entry = directory[hash >> shift];
             var slot = (uint)(((hash & uint.MaxValue) * (entry >> 32)) >> 32) & homeMask;
-            var record = pages[(uint)entry + (slot >> pageShift)] + ((nint)(slot & pageMask) * stride);
-            records[i] = record;
+            var inPage = slot & pageMask;
+            var record = pages[(uint)entry + (slot >> pageShift)] + ((nint)inPage * stride);
+            records[i] = record | (inPage + twice > pageMask || slot + twice >= (uint)(entry >> 32) ? 1 : 0);
             if (!Sse.IsSupported)
                 continue;
             Sse.Prefetch0((byte*)record);
@@ -444,14 +466,20 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         for (var i = from; i < to; i++)
         {
             var tag = TagOf(hashes[i]);
-            var record = (byte*)records[i];
-            var end = record + home;
-            while ((*(ulong*)record & ~Marked) != tag)
+            var record = (byte*)(records[i] & ~1);
+            var end = record + (home << (int)(~records[i] & 1));
+            while (true)
             {
-                record += stride;
-                if (record != end)
+                var found = *(ulong*)record & ~Marked;
+                if (found == tag)
+                    break;
+                bool isNew;
+                if (found == 0)
+                    record = Add(EntryOf(hashes[i]), record, tag, null, 0, out isNew);
+                else if ((record += stride) == end)
+                    record = TryFindOrAdd(hashes[i], null, 0, out isNew);
+                else
                     continue;
-                record = TryFindOrAdd(hashes[i], null, 0, out var isNew);
                 if (record == null)
                     return i;
                 record += isNew ? 1 : 0;
@@ -464,13 +492,33 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         return to;
     }
 
-    private int FinishStored(ulong* hashes, in RowColumn keys, int keysFrom, nint* records, int from, int to, int all)
+    // The records near their homes that are most likely the ones: 0 where there is none.
+    private void Match(ulong* hashes, nint* records, int from, int to)
+    {
+        nint stride = _stride;
+        var home = (nint)_homeSlots * stride;
+        for (var i = from; i < to; i++)
+        {
+            var tag = TagOf(hashes[i]);
+            var record = (byte*)(records[i] & ~1);
+            var end = record + (home << (int)(~records[i] & 1));
+            while (record != end && (*(ulong*)record & ~Marked) != tag)
+                record += stride;
+            records[i] = record == end ? 0 : (nint)record;
+            if (record != end && Sse.IsSupported)
+                Sse.Prefetch0(*(byte**)(record + 8));
+        }
+    }
+
+    private int FinishStored(ulong* hashes, in RowColumn keys, int keysFrom, nint* records, int from, int to)
     {
         for (var i = from; i < to; i++)
         {
-            if (i + Ahead < all)
-                PrefetchKey(hashes[i + Ahead]);
-            var record = TryFindOrAdd(hashes[i], keys.Address(keysFrom + i), keys.Length(keysFrom + i), out var isNew);
+            var key = keys.Address(keysFrom + i);
+            var length = keys.Length(keysFrom + i);
+            if (records[i] != 0 && IsKey((byte*)records[i], key, length))
+                continue;
+            var record = TryFindOrAdd(hashes[i], key, length, out var isNew);
             if (record == null)
                 return i;
             records[i] = (nint)record | (isNew ? 1 : 0);
@@ -623,23 +671,39 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     private void PutBack(byte* page, uint slots, ulong hash)
     {
         var first = hash >> (64 - FirstBits) << (64 - FirstBits);
-        for (var slot = 0u; slot < slots; slot++, page += _stride)
+        var (mask, shift, stride) = (_pageMask, _pageShift, (nint)_stride);
+        for (var slot = 0u; slot < slots; slot++, page += stride)
         {
             var tag = *(ulong*)page;
             if (tag == 0)
                 continue;
             var entry = EntryOf((tag >> FirstBits) | first);
             var all = SlotsOf(entry);
+            var pages = _pages + (uint)entry;
             var s = Home(tag >> FirstBits, all);
-            var to = At((uint)entry, s);
+            var to = (byte*)pages[s >> shift] + ((nint)(s & mask) * stride);
             while (*(ulong*)to != 0)
             {
                 s = s + 1 == all ? 0 : s + 1;
-                to = At((uint)entry, s);
+                to = (s & mask) == 0 ? (byte*)pages[s >> shift] : to + stride;
             }
 
-            Unsafe.CopyBlockUnaligned(to, page, (uint)_stride);
+            Copy(page, to, (int)stride);
         }
+    }
+
+    // Mostly a few words, for which a call takes longer than they.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Copy(byte* from, byte* to, int bytes)
+    {
+        if (bytes > 64)
+        {
+            Unsafe.CopyBlockUnaligned(to, from, (uint)bytes);
+            return;
+        }
+
+        for (var at = 0; at < bytes; at += sizeof(ulong))
+            *(ulong*)(to + at) = *(ulong*)(from + at);
     }
 
     private byte* RentPage()

@@ -21,7 +21,8 @@ namespace Materialize.Dataflow.Operators;
 internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const int Ahead = 16;
-    private const long RowsPerRun = 32 * 1024; // some milliseconds when every row is another key
+    private const long RowsPerRun = 16 * 1024; // a millisecond or two when every row is another key
+    private const int MovedPerRow = 8;         // records that the table moves in the time of a row's lookup
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly TimeStash<TTime> _stash;
     private readonly AccumulatorTable _table;
@@ -34,8 +35,9 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     private readonly long* _diffs;
     private readonly ulong* _keyScratch;
     private readonly nint* _identities;
-    private readonly EntryLog _changed;   // records as they were before the time
+    private readonly EntryLog _changed;   // records as they were before the time, and where they were
     private readonly EntryLog _added;     // the first bytes of records that were not there before it: which keys they are of
+    private long _version;                // of the table, when the time was opened
     private bool _isOpen;
     private TTime _open;
     private readonly Queue<UpdateBatch<TTime>> _folding = new(); // of the open time, not yet in the accumulators
@@ -53,7 +55,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         _keysStored = !RowHash.IsBijective(keyShape);
         _accumulate = accumulate;
         _table = new AccumulatorTable(keyShape, accumulatorBytes);
-        _changed = new EntryLog(_table.RecordBytes);
+        _changed = new EntryLog(_table.RecordBytes + sizeof(nint));
         _added = new EntryLog(_table.IdentityBytes);
         const int column = WorkerScratch.ColumnBytes;
         var scratch = Graph.Worker.Scratch.Slot(WorkerScratch.FoldSlot);
@@ -79,8 +81,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
                 continue;
             }
 
-            _isOpen = true;
-            _open = batch.MinTime;
+            Open(batch.MinTime);
             _folding.Enqueue(batch);
         }
 
@@ -141,8 +142,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             if (_folding.TryPeek(out var batch))
             {
                 var count = (int)Math.Min(Math.Min(KernelIo.Capacity, fuel), batch.Count - _folded);
-                Fold(batch, _folded, count);
-                fuel -= count;
+                fuel -= Fold(batch, _folded, count);
                 _folded += count;
                 if (_folded < batch.Count)
                     continue;
@@ -152,8 +152,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             }
             else if (_stash.TryFirst(out var first) && (_isOpen ? first.Equals(_open) : HasReached(frontier, first)))
             {
-                _isOpen = true;
-                _open = first;
+                Open(first);
                 foreach (var taken in _stash.TakeFirst())
                     _folding.Enqueue(taken);
             }
@@ -209,7 +208,9 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             var identity = (byte*)_identities[i];
             _keys[i] = (nint)_table.Key(identity, _keyScratch + i);
             _values[i] = i < changed ? (nint)(identity + _table.IdentityBytes) : 0;
-            var record = _table.Find(identity);
+            var record = i < changed && _table.Version == _version ? *(byte**)(identity + _table.RecordBytes) : null;
+            if (record == null || !_table.IsStill(record, identity))
+                record = _table.Find(identity);
             AccumulatorTable.Unmark(record);
             _accumulators[i] = (nint)_table.Accumulator(record);
         }
@@ -221,13 +222,27 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         var zeros = 0;
         for (var i = 0; i < count; i++)
         {
-            if (!new ReadOnlySpan<byte>(Now(i), _table.AccumulatorBytes).ContainsAnyExcept((byte)0))
-                _identities[zeros++] = _identities[i];
+            if (*(long*)Now(i) != 0 || new ReadOnlySpan<byte>(Now(i), _table.AccumulatorBytes).ContainsAnyExcept((byte)0))
+                continue;
+            _accumulators[zeros] = _accumulators[i];
+            _identities[zeros++] = _identities[i];
         }
 
-        // Each is found again: removing one moves others.
+        // Removing one moves others.
         for (var i = 0; i < zeros; i++)
-            _table.Remove(*(ulong*)_identities[i], _table.Find((byte*)_identities[i]));
+        {
+            var identity = (byte*)_identities[i];
+            var record = Now(i) - _table.IdentityBytes;
+            _table.Remove(*(ulong*)identity, _table.IsStill(record, identity) ? record : _table.Find(identity));
+        }
+    }
+
+    private void Open(TTime time)
+    {
+        if (!_isOpen)
+            _version = _table.Version;
+        _isOpen = true;
+        _open = time;
     }
 
     private void Close(int touched)
@@ -239,8 +254,10 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         _table.CollectKeys(KernelIo.Capacity + (2L * touched));
     }
 
-    private void Fold(UpdateBatch<TTime> batch, int from, int count)
+    // Returns its work, in rows.
+    private long Fold(UpdateBatch<TTime> batch, int from, int count)
     {
+        var work = (long)count;
         var hashes = batch.Hashes + from;
         batch.Rows.CopyAddresses(from, count, _values);
         if (_keysStored)
@@ -274,15 +291,19 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
                 _accumulate(_keys + done, _values + done, diffs + done, _accumulators + done, found - done);
             done = found;
             if (done < count)
-                _table.Grow(hashes[done]); // records move: those found have been added to
+                work += _table.Grow(hashes[done]) / MovedPerRow; // those found have been added to
         }
+
+        return work;
     }
 
     private void Remember(ulong hash, byte* record, bool isNew)
     {
         var entry = (isNew ? _added : _changed).Add();
         _table.CopyIdentity(hash, record, entry);
-        if (!isNew)
-            Unsafe.CopyBlockUnaligned(_table.Accumulator(entry), _table.Accumulator(record), (uint)_table.AccumulatorBytes);
+        if (isNew)
+            return;
+        _table.CopyAccumulator(record, entry);
+        *(byte**)(entry + _table.RecordBytes) = record;
     }
 }
