@@ -253,7 +253,7 @@ public sealed class AccumulatorTableTests
                         Assert.Fail($"the record of {key} is not found by identity");
                     ulong scratch;
                     var bytes = _table.Key(identity, &scratch);
-                    if (!new Span<byte>(bytes, RowHash.IsBijective(_shape) ? _shape.Width : AccumulatorTable.KeyLength(bytes)).SequenceEqual(BytesOf(key)))
+                    if (!new Span<byte>(bytes, _table.KeyLength(identity)).SequenceEqual(BytesOf(key)))
                         Assert.Fail($"the key {key} is another");
                 }
 

@@ -17,7 +17,7 @@ namespace Materialize.Dataflow.Operators;
 /// <para>A record: tag (8), [address of its key's length and bytes (8)], accumulator. A tag is the hash without its top two bits, which a part's records agree in, a bit that is always set, and one for the owner's use; a free slot's is zero.
 /// A record is at an address until the table next adds, grows or removes. Keys longer than their hash are in an arena that is rewritten part by part when half of it belongs to no record any more.</para>
 /// </remarks>
-internal sealed unsafe class AccumulatorTable : IDisposable
+internal sealed unsafe partial class AccumulatorTable : IDisposable
 {
     private const int FirstBits = 2;   // of the hash, known of every part's records
     private const int FirstParts = 1 << FirstBits;
@@ -27,13 +27,12 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     private const int SplitPages = 5;  // of which a half of a full part is 4/5 full
     private const int DepthMax = 20;   // parts whose keys agree in so many bits are not split but widened: their hashes may all be equal
     private const int PageBytesWanted = 16 << 10;
-    private const int ArenaBytes = 1 << 20;
-    private const int KeyHeader = sizeof(int);
     private const int Ahead = 16;
 
     // Tables beyond a MiB are on huge pages: nearly every lookup would miss the address cache otherwise.
     private const long HugeBytes = 2 << 20;
     private readonly bool _keysStored;
+    private readonly int _keyWidth;
     private readonly int _accumulatorOffset;
     private readonly int _stride;
     private readonly uint _homeSlots; // small records have a home in common: a cache line or so
@@ -58,16 +57,13 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     private long _partsCapacity;
     private int _partCount;
     private nint[] _old = new nint[RegionPages]; // pages of the part that is being grown
-    private List<(nint Address, long Capacity)> _arena = [];
-    private List<(nint Address, long Capacity)> _oldArena = []; // being rewritten
-    private ulong _rewritten;         // keys with hashes below are
-    private long _arenaUsed;          // in the last arena slab
-    private long _arenaLive;          // of both arenas
-    private long _arenaTotal;
+    private readonly KeyArena _keys = new();
+    private ulong _rewritten;         // keys with hashes below are, while the arena is rewritten
 
     public AccumulatorTable(RowShape keyShape, int accumulatorBytes)
     {
         _keysStored = !RowHash.IsBijective(keyShape);
+        _keyWidth = keyShape.Width;
         AccumulatorBytes = accumulatorBytes;
         _accumulatorOffset = _keysStored ? 16 : 8;
         _stride = (_accumulatorOffset + accumulatorBytes + 7) & ~7;
@@ -111,12 +107,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
             records -= Math.Min(records, capacity);
         }
 
-        var keys = _arenaLive;
-        foreach (var (_, capacity) in _arena.Concat(_oldArena))
-        {
-            meter.Slab(Math.Min(keys, capacity), capacity);
-            keys -= Math.Min(keys, capacity);
-        }
+        _keys.Measure(meter);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -152,13 +143,14 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     public byte* Key(byte* identity, ulong* scratch)
     {
         if (_keysStored)
-            return *(byte**)(identity + 8) + KeyHeader;
+            return KeyArena.BytesOf(*(byte**)(identity + 8));
         *scratch = RowHash.Unmix(*(ulong*)identity);
         return (byte*)scratch;
     }
 
-    /// <summary>The length of a stored key.</summary>
-    public static int KeyLength(byte* key) => *(int*)(key - KeyHeader);
+    /// <summary>The length of the key of an identity.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int KeyLength(byte* identity) => _keysStored ? KeyArena.LengthOf(*(byte**)(identity + 8)) : _keyWidth;
 
     /// <summary>Calls <paramref name="action"/> with each accumulator's address; it may not change the table.</summary>
     public void ForEach(Action<nint> action)
@@ -232,7 +224,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         {
             var record = (byte*)pages[slot >> _pageShift] + ((long)(slot & _pageMask) * _stride);
             var found = *(ulong*)record & ~Marked;
-            if (found == tag && (!_keysStored || IsKey(record, key, keyLength)))
+            if (found == tag && (!_keysStored || KeyArena.IsEqual(*(byte**)(record + 8), key, keyLength)))
             {
                 isNew = false;
                 return record;
@@ -286,7 +278,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         var start = (uint)entry;
         var slots = SlotsOf(entry);
         if (_keysStored)
-            _arenaLive -= **(int**)(record + 8) + KeyHeader;
+            _keys.Forget(*(byte**)(record + 8));
         var slot = Home(hash, slots);
         while (At(start, slot) != record)
             slot = slot + 1 == slots ? 0 : slot + 1;
@@ -312,48 +304,14 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         Count--;
     }
 
-    /// <summary>Makes room where <paramref name="hash"/> is to go.</summary>
-    /// <returns>How many records may have moved: all those of its part.</returns>
-    public int Grow(ulong hash)
-    {
-        Version++;
-        if (_smallCapacity > 0)
-        {
-            GrowSmall();
-            return Count;
-        }
-
-        var entry = EntryOf(hash);
-        var (start, pages) = ((uint)entry, SlotsOf(entry) >> _pageShift);
-        var (depth, count) = (PartOf(entry).Depth, PartOf(entry).Count);
-        TakePages(start, pages);
-        if (pages < RegionPages)
-            SetPages(start, Math.Min(2 * pages, RegionPages), depth, hash);
-        else if (depth < DepthMax)
-            Split(hash, start, depth);
-        else
-            SetPages(Widen(start, 2 * pages), 2 * pages, depth, hash);
-        for (var p = 0; p < pages; p++)
-        {
-            var page = (byte*)_old[p];
-            PutBack(page, 1u << _pageShift, hash);
-            *(byte**)page = _freePage;
-            _freePage = page;
-        }
-
-        return count;
-    }
-
     /// <summary>Rewrites the arena of keys when half of it is garbage, for about <paramref name="records"/> records in a call. Key addresses change.</summary>
     public void CollectKeys(long records)
     {
-        if (_oldArena.Count == 0)
+        if (!_keys.IsRewriting)
         {
-            if (_arenaTotal < 2 * ArenaBytes || _arenaLive * 2 > _arenaTotal)
+            if (!_keys.IsWasteful)
                 return;
-            (_arena, _oldArena) = (_oldArena, _arena);
-            _arenaUsed = 0;
-            _arenaTotal = 0;
+            _keys.BeginRewrite();
             _rewritten = 0;
         }
 
@@ -362,13 +320,15 @@ internal sealed unsafe class AccumulatorTable : IDisposable
             var entry = EntryOf(_rewritten);
             ref var part = ref PartOf(entry);
             records -= part.Count + 64;
-            _arenaLive -= RewriteKeys((uint)entry, SlotsOf(entry));
+            ForEachRecord((uint)entry, SlotsOf(entry), record =>
+            {
+                ref var key = ref *(byte**)((byte*)record + 8);
+                key = _keys.Rewrite(key);
+            });
             _rewritten += 1UL << (64 - part.Depth);
             if (_rewritten != 0)
                 continue;
-            foreach (var (address, capacity) in _oldArena)
-                SlabPool.Return((void*)address, capacity);
-            _oldArena.Clear();
+            _keys.EndRewrite();
             return;
         }
     }
@@ -387,11 +347,8 @@ internal sealed unsafe class AccumulatorTable : IDisposable
                 SlabPool.Return((void*)address, capacity);
         }
 
-        foreach (var (address, capacity) in _arena.Concat(_oldArena))
-            SlabPool.Return((void*)address, capacity);
+        _keys.Dispose();
         _chunks.Clear();
-        _arena.Clear();
-        _oldArena.Clear();
     }
 
     private static ulong Entry(uint start, uint slots) => ((ulong)slots << 32) | start;
@@ -409,13 +366,6 @@ internal sealed unsafe class AccumulatorTable : IDisposable
     private static uint CountMax(uint slots) => slots - (((slots * 3) + 15) >> 4);
 
     private static uint Distance(uint from, uint to, uint slots) => to >= from ? to - from : to + slots - from;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsKey(byte* record, byte* key, int keyLength)
-    {
-        var stored = *(byte**)(record + 8);
-        return *(int*)stored == keyLength && new ReadOnlySpan<byte>(stored + KeyHeader, keyLength).SequenceEqual(new ReadOnlySpan<byte>(key, keyLength));
-    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ulong EntryOf(ulong hash) => _directory[hash >> _directoryShift];
@@ -516,7 +466,7 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         {
             var key = keys.Address(keysFrom + i);
             var length = keys.Length(keysFrom + i);
-            if (records[i] != 0 && IsKey((byte*)records[i], key, length))
+            if (records[i] != 0 && KeyArena.IsEqual(*(byte**)(records[i] + 8), key, length))
                 continue;
             var record = TryFindOrAdd(hashes[i], key, length, out var isNew);
             if (record == null)
@@ -539,157 +489,8 @@ internal sealed unsafe class AccumulatorTable : IDisposable
         Unsafe.InitBlockUnaligned(record, 0, (uint)_stride);
         *(ulong*)record = tag;
         if (_keysStored)
-            *(byte**)(record + 8) = StoreKey(key, keyLength);
+            *(byte**)(record + 8) = _keys.Store(key, keyLength);
         return record;
-    }
-
-    // A quarter of the slab for each part.
-    private void RentSmall(long capacity)
-    {
-        var slots = (uint)(capacity / FirstParts / _stride) & _homeMask;
-        _smallCapacity = capacity;
-        _small = SlabPool.Rent(capacity);
-        for (var p = 0u; p < FirstParts; p++)
-        {
-            _pages[p * RegionPages] = (nint)Cleared(_small + (p * slots * _stride), slots);
-            _directory[p] = Entry(p * RegionPages, slots);
-        }
-    }
-
-    private void GrowSmall()
-    {
-        var old = _small;
-        var capacity = _smallCapacity;
-        var slots = SlotsOf(_directory[0]);
-        if (2 * capacity / FirstParts < _pageBytes)
-        {
-            RentSmall(2 * capacity);
-        }
-        else
-        {
-            _small = null;
-            _smallCapacity = 0;
-            for (var p = 0u; p < FirstParts; p++)
-                SetPages(p * RegionPages, 1, FirstBits, (ulong)p << (64 - FirstBits));
-        }
-
-        for (var p = 0u; p < FirstParts; p++)
-            PutBack(old + (p * slots * _stride), slots, (ulong)p << (64 - FirstBits));
-        SlabPool.Return(old, capacity);
-    }
-
-    // In two by the next bit of their hashes. Its pages are taken.
-    private void Split(ulong hash, uint start, int depth)
-    {
-        var all = _parts[start / RegionPages].Count;
-        var ones = 0;
-        for (var p = 0; p < RegionPages; p++)
-        {
-            for (var slot = 0u; slot <= _pageMask; slot++)
-            {
-                var tag = *(ulong*)((byte*)_old[p] + ((long)slot * _stride));
-                ones += (int)(tag >> (FirstBits + 63 - depth) & 1);
-            }
-        }
-
-        if (depth == 64 - _directoryShift)
-            DoubleDirectory();
-        var second = NewPart(depth + 1);
-        var bit = 1UL << (63 - depth);
-        SetHalf(start, all - ones, hash & ~bit);
-        SetHalf(second, ones, hash | bit);
-
-        void SetHalf(uint half, int count, ulong member)
-        {
-            // In proportion: four fifths full.
-            var most = CountMax((uint)RegionPages << _pageShift);
-            var pages = (uint)Math.Clamp((((long)count * 2 * SplitPages) + most - 1) / most, 1, RegionPages);
-            _parts[half / RegionPages] = new Part { Count = count, Depth = depth + 1 };
-            SetPages(half, pages, depth + 1, member);
-        }
-    }
-
-    // A longer region for a part that no split would help. Its regions are those of parts that do not exist.
-    private uint Widen(uint start, uint pages)
-    {
-        var part = _parts[start / RegionPages];
-        var wider = NewPart(part.Depth);
-        _parts[wider / RegionPages] = part;
-        while ((uint)_partCount * RegionPages < wider + pages)
-            NewPart(part.Depth);
-        return wider;
-    }
-
-    private void DoubleDirectory()
-    {
-        var entries = 1L << (64 - _directoryShift);
-        var old = _directory;
-        var oldCapacity = _directoryCapacity;
-        _directoryCapacity = SlabPool.CapacityFor(2 * entries * sizeof(ulong));
-        _directory = (ulong*)SlabPool.Rent(_directoryCapacity);
-        for (var i = 0L; i < entries; i++)
-        {
-            _directory[2 * i] = old[i];
-            _directory[(2 * i) + 1] = old[i];
-        }
-
-        SlabPool.Return(old, oldCapacity);
-        _directoryShift--;
-    }
-
-    private uint NewPart(int depth)
-    {
-        var part = _partCount++;
-        var pages = (long)part * RegionPages;
-        if (_partCount * RegionPages * sizeof(nint) > _pagesCapacity)
-            _pages = (nint*)SlabPool.Resize((byte*)_pages, ref _pagesCapacity, pages * sizeof(nint), Math.Max(_pagesCapacity * 2, 1));
-        if (_partCount * sizeof(Part) > _partsCapacity)
-            _parts = (Part*)SlabPool.Resize((byte*)_parts, ref _partsCapacity, (long)part * sizeof(Part), Math.Max(_partsCapacity * 2, 1));
-        _parts[part] = new Part { Depth = depth };
-        return (uint)pages;
-    }
-
-    private void TakePages(uint start, uint pages)
-    {
-        if (_old.Length < pages)
-            _old = new nint[pages];
-        for (var p = 0; p < pages; p++)
-            _old[p] = _pages[start + p];
-    }
-
-    // Fresh pages for the part of all hashes that agree with this one in the first bits.
-    private void SetPages(uint start, uint pages, int depth, ulong hash)
-    {
-        for (var p = 0; p < pages; p++)
-            _pages[start + p] = (nint)Cleared(RentPage(), _pageMask + 1);
-        var entries = 1 << (64 - _directoryShift - depth);
-        var first = hash >> (64 - depth) << (64 - _directoryShift - depth);
-        new Span<ulong>(_directory + first, entries).Fill(Entry(start, pages << _pageShift));
-    }
-
-    // The records of a page, to where they now belong: their hashes begin with the same bits as this one.
-    private void PutBack(byte* page, uint slots, ulong hash)
-    {
-        var first = hash >> (64 - FirstBits) << (64 - FirstBits);
-        var (mask, shift, stride) = (_pageMask, _pageShift, (nint)_stride);
-        for (var slot = 0u; slot < slots; slot++, page += stride)
-        {
-            var tag = *(ulong*)page;
-            if (tag == 0)
-                continue;
-            var entry = EntryOf((tag >> FirstBits) | first);
-            var all = SlotsOf(entry);
-            var pages = _pages + (uint)entry;
-            var s = Home(tag >> FirstBits, all);
-            var to = (byte*)pages[s >> shift] + ((nint)(s & mask) * stride);
-            while (*(ulong*)to != 0)
-            {
-                s = s + 1 == all ? 0 : s + 1;
-                to = (s & mask) == 0 ? (byte*)pages[s >> shift] : to + stride;
-            }
-
-            Copy(page, to, (int)stride);
-        }
     }
 
     // Mostly a few words, for which a call takes longer than they.
@@ -706,39 +507,6 @@ internal sealed unsafe class AccumulatorTable : IDisposable
             *(ulong*)(to + at) = *(ulong*)(from + at);
     }
 
-    private byte* RentPage()
-    {
-        if (_freePage != null)
-        {
-            var free = _freePage;
-            _freePage = *(byte**)free;
-            return free;
-        }
-
-        if (_chunkLeft < _pageBytes)
-        {
-            // An eighth as much again. What is not written yet costs address space only.
-            var wanted = Math.Max(4L * _pageBytes, _chunkBytes / 8);
-            var isHuge = _chunkBytes >= HugeBytes / 2;
-            var capacity = isHuge ? (wanted + HugeBytes - 1) & -HugeBytes : SlabPool.CapacityFor(wanted);
-            _chunk = isHuge ? SlabPool.RentHuge(capacity) : SlabPool.Rent(capacity);
-            _chunkLeft = capacity;
-            _chunkBytes += capacity;
-            _chunks.Add(((nint)_chunk, capacity, isHuge));
-        }
-
-        var page = _chunk;
-        _chunk += _pageBytes;
-        _chunkLeft -= _pageBytes;
-        return page;
-    }
-
-    private byte* Cleared(byte* page, uint slots)
-    {
-        Unsafe.InitBlockUnaligned(page, 0, slots * (uint)_stride);
-        return page;
-    }
-
     private void ForEachRecord(uint start, uint slots, Action<nint> action)
     {
         for (var slot = 0u; slot < slots; slot++)
@@ -747,39 +515,6 @@ internal sealed unsafe class AccumulatorTable : IDisposable
             if (*(ulong*)record != 0)
                 action((nint)record);
         }
-    }
-
-    // Returns the bytes of its keys.
-    private long RewriteKeys(uint start, uint slots)
-    {
-        var bytes = 0L;
-        ForEachRecord(start, slots, record =>
-        {
-            ref var key = ref *(byte**)((byte*)record + 8);
-            bytes += *(int*)key + KeyHeader;
-            key = StoreKey(key + KeyHeader, *(int*)key);
-        });
-        return bytes;
-    }
-
-    private byte* StoreKey(byte* key, int length)
-    {
-        var bytes = KeyHeader + length;
-        if (_arena.Count == 0 || _arenaUsed + bytes > _arena[^1].Capacity)
-        {
-            var wanted = Math.Max(bytes, _arena.Count == 0 ? 1024 : Math.Min(ArenaBytes, _arena[^1].Capacity * 2));
-            var capacity = SlabPool.CapacityFor(wanted);
-            _arena.Add(((nint)SlabPool.Rent(capacity), capacity));
-            _arenaTotal += capacity;
-            _arenaUsed = 0;
-        }
-
-        var to = (byte*)_arena[^1].Address + _arenaUsed;
-        *(int*)to = length;
-        Unsafe.CopyBlockUnaligned(to + KeyHeader, key, (uint)length);
-        _arenaUsed += bytes;
-        _arenaLive += bytes;
-        return to;
     }
 
     private struct Part

@@ -26,7 +26,6 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly TimeStash<TTime> _stash;
     private readonly AccumulatorTable _table;
-    private readonly RowShape _keyShape;
     private readonly bool _keysStored;
     private readonly AccumulateKernel _accumulate;
     private readonly nint* _keys;
@@ -51,7 +50,6 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             throw new NotSupportedException("accumulable reductions without history need totally ordered times");
         _input = this.NewInput(keyed);
         _stash = new TimeStash<TTime>(keyShape, keyed.Shape);
-        _keyShape = keyShape;
         _keysStored = !RowHash.IsBijective(keyShape);
         _accumulate = accumulate;
         _table = new AccumulatorTable(keyShape, accumulatorBytes);
@@ -124,7 +122,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     protected byte* Key(int index) => (byte*)_keys[index];
 
-    protected int KeyLength(int index) => _keysStored ? AccumulatorTable.KeyLength((byte*)_keys[index]) : _keyShape.Width;
+    protected int KeyLength(int index) => _table.KeyLength((byte*)_identities[index]);
 
     /// <summary>Its accumulator before the time; null if it had none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
