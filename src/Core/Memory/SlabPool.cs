@@ -1,11 +1,12 @@
 using System.Diagnostics;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Materialize.Core.Memory;
 
 /// <summary>
-/// The process's native memory for rows: power-of-two classes from 1 KiB to 16 MiB, recycled and never unmapped, on 4 KiB
+/// The process's native memory for rows: classes from 1 KiB to 16 MiB, powers of two up to 64 KiB and four to each doubling from there on, recycled and never unmapped, on 4 KiB
 /// pages; larger requests are mappings of their own, with transparent huge pages, unmapped when freed. What stays free for a while
 /// gives its pages back (<see cref="Trim"/>): a pool that kept the peak of a hydration would cost twice the state that came of it.
 /// </summary>
@@ -14,22 +15,24 @@ namespace Materialize.Core.Memory;
 /// 12–19 ms for join when the arenas were tried on them), huge pages nowhere made large merges pay a fault each 4 KiB (performance.md §1).
 /// What is long-lived and read at random, as tables are, asks for <see cref="RentHuge"/>. Recycled memory is dirty: nobody may rely on
 /// zeroes.</para>
-/// <para>Any thread. Each class is a stack under a spin lock held for a few instructions; a thread asks for kilobytes at a
-/// time, so that contention does not matter.</para>
+/// <para>Any thread. Each class is a stack under a spin lock held for a few instructions, and small slabs mostly come from the thread's own
+/// (<see cref="ThreadSlabs"/>), so that contention does not matter.</para>
 /// </remarks>
 public static unsafe partial class SlabPool
 {
     private const int MinShift = 10;
     private const int MaxShift = 24;
+    private const int FineShift = 16;  // from here on a doubling has four classes: a column wastes an eighth of its slab and not a third
     private const long ArenaBytes = 32L << 20;
+    private const long PopulateBytes = 256L << 10;
 
-    private const int TrimShift = 14; // smaller slabs are few bytes in all, and each would be a system call
+    private const long TrimBytes = 16 << 10; // smaller slabs are few bytes in all, and each would be a system call
 
     private static readonly SizeClass[] Classes = MakeClasses();
     private static readonly Lock ArenaLock = new(); // guards the arena that slabs are carved from; held for arithmetic or one mmap
     private static byte* _arena;
     private static long _arenaLeft;
-    private static long _bytesInUse;
+    private static byte* _populated; // where the arena's pages begin that have not been asked for
     private static long _bytesMapped;
 
     // Fixed when the process starts, so that the compiler drops the checks where it is off.
@@ -38,7 +41,7 @@ public static unsafe partial class SlabPool
     private static volatile Scratch? _scratch;
 
     /// <summary>Bytes handed out and not yet freed, in whole slabs, those in scratch files included.</summary>
-    public static long BytesInUse => Volatile.Read(ref _bytesInUse);
+    public static long BytesInUse => ThreadSlabs.BytesInUse;
 
     /// <summary>Bytes that the process has from the system, in use or waiting to be; what <see cref="Trim"/> has given back does not count.</summary>
     public static long BytesHeld
@@ -46,8 +49,8 @@ public static unsafe partial class SlabPool
         get
         {
             var bytes = Volatile.Read(ref _bytesMapped);
-            for (var i = 0; i < Classes.Length; i++)
-                bytes -= (long)Classes[i].Trimmed << (i + MinShift);
+            foreach (var size in Classes)
+                bytes -= size.Trimmed * size.Bytes;
             return bytes;
         }
     }
@@ -59,8 +62,8 @@ public static unsafe partial class SlabPool
         if (!OperatingSystem.IsLinux())
             return 0;
         var bytes = 0L;
-        for (var shift = TrimShift; shift <= MaxShift; shift++)
-            bytes += (long)Classes[shift - MinShift].Trim(1L << shift) << shift;
+        foreach (var size in Classes)
+            bytes += size.Bytes < TrimBytes ? 0 : size.Trim() * size.Bytes;
         return bytes;
     }
 
@@ -101,7 +104,7 @@ public static unsafe partial class SlabPool
             var slab = scratch.TryRent(capacity);
             if (slab != null)
             {
-                Interlocked.Add(ref _bytesInUse, capacity);
+                ThreadSlabs.Current.Count(capacity);
                 Tracker?.Rented(slab, capacity);
                 return slab;
             }
@@ -122,7 +125,8 @@ public static unsafe partial class SlabPool
     /// <summary>What a request for <paramref name="bytes"/> really gets: always at least that much.</summary>
     public static long CapacityFor(long bytes) =>
         bytes <= 1L << MinShift ? 1L << MinShift
-        : bytes <= 1L << MaxShift ? (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)bytes)
+        : bytes <= 1L << FineShift ? (long)BitOperations.RoundUpToPowerOf2((ulong)bytes)
+        : bytes <= 1L << MaxShift ? FineCapacity(bytes)
         : (bytes + 4095) & ~4095L;
 
     /// <summary>Memory of <paramref name="capacity"/> bytes, which must be a value of <see cref="CapacityFor"/>; contents are undefined.</summary>
@@ -130,18 +134,20 @@ public static unsafe partial class SlabPool
     {
         Debug.Assert(capacity == CapacityFor(capacity), "ask CapacityFor first");
         byte* slab;
+        var own = ThreadSlabs.Current;
         if (capacity > 1L << MaxShift)
         {
             slab = Map(capacity, huge: true);
         }
         else
         {
-            slab = Classes[System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift].Pop();
+            var index = ClassOf(capacity);
+            slab = capacity <= ThreadSlabs.SlabBytesMax ? own.Pop(index) : Take(index);
             if (slab == null)
                 slab = Carve(capacity);
         }
 
-        Interlocked.Add(ref _bytesInUse, capacity);
+        own.Count(capacity);
         Tracker?.Rented(slab, capacity);
         return slab;
     }
@@ -153,7 +159,7 @@ public static unsafe partial class SlabPool
     /// <param name="capacity">A multiple of 4 KiB; worth it from some MiB on.</param>
     public static byte* RentHuge(long capacity)
     {
-        Interlocked.Add(ref _bytesInUse, capacity);
+        ThreadSlabs.Current.Count(capacity);
         var slab = Map(capacity, huge: true);
         Tracker?.Rented(slab, capacity);
         return slab;
@@ -162,7 +168,7 @@ public static unsafe partial class SlabPool
     /// <summary>Gives back what <see cref="RentHuge"/> gave, with the same capacity.</summary>
     public static void ReturnHuge(void* slab, long capacity)
     {
-        Interlocked.Add(ref _bytesInUse, -capacity);
+        ThreadSlabs.Current.Count(-capacity);
         Tracker?.Returned((byte*)slab, capacity);
         Unmap(slab, capacity);
     }
@@ -181,7 +187,8 @@ public static unsafe partial class SlabPool
     {
         if (slab == null)
             return;
-        Interlocked.Add(ref _bytesInUse, -capacity);
+        var own = ThreadSlabs.Current;
+        own.Count(-capacity);
         Tracker?.Returned((byte*)slab, capacity);
         if (capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.TryReturn(slab))
             return;
@@ -194,7 +201,31 @@ public static unsafe partial class SlabPool
 #if DEBUG
         NativeMemory.Fill(slab, (nuint)Math.Min(capacity, 4096), 0xDD); // a reader of freed rows should see nonsense
 #endif
-        Classes[System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift].Push((byte*)slab);
+        if (capacity <= ThreadSlabs.SlabBytesMax)
+            own.Push(ClassOf(capacity), (byte*)slab);
+        else
+            GiveBack(ClassOf(capacity), (byte*)slab);
+    }
+
+    /// <summary>A free slab of a class, if there is one that no thread keeps to itself.</summary>
+    internal static byte* Take(int index) => Classes[index].Pop();
+
+    /// <summary>Makes a slab of a class free for all.</summary>
+    internal static void GiveBack(int index, byte* slab) => Classes[index].Push(slab);
+
+    // In (2^s, 2^(s + 1)]: the next multiple of a quarter of 2^s.
+    private static long FineCapacity(long bytes)
+    {
+        var step = 1L << (BitOperations.Log2((ulong)bytes - 1) - 2);
+        return (bytes + step - 1) & -step;
+    }
+
+    private static int ClassOf(long capacity)
+    {
+        if (capacity <= 1L << FineShift)
+            return BitOperations.Log2((ulong)capacity) - MinShift;
+        var shift = BitOperations.Log2((ulong)capacity - 1);
+        return FineShift - MinShift + 1 + ((shift - FineShift) * 4) + (int)(capacity >> (shift - 2)) - 5;
     }
 
     /// <summary>
@@ -208,7 +239,7 @@ public static unsafe partial class SlabPool
             return slab;
         if (slab != null && wanted < capacity && wanted >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.TryShrink(slab, wanted))
         {
-            Interlocked.Add(ref _bytesInUse, wanted - capacity);
+            ThreadSlabs.Current.Count(wanted - capacity);
             Tracker?.Returned(slab, capacity);
             Tracker?.Rented(slab, wanted);
             capacity = wanted;
@@ -220,7 +251,7 @@ public static unsafe partial class SlabPool
             // A mapping's tail can be given back in place.
             munmap(slab + wanted, (nuint)(capacity - wanted));
             Interlocked.Add(ref _bytesMapped, wanted - capacity);
-            Interlocked.Add(ref _bytesInUse, wanted - capacity);
+            ThreadSlabs.Current.Count(wanted - capacity);
             Tracker?.Returned(slab, capacity);
             Tracker?.Rented(slab, wanted);
             capacity = wanted;
@@ -246,10 +277,10 @@ public static unsafe partial class SlabPool
 
     private static SizeClass[] MakeClasses()
     {
-        var classes = new SizeClass[MaxShift - MinShift + 1];
-        for (var i = 0; i < classes.Length; i++)
-            classes[i] = new SizeClass();
-        return classes;
+        var classes = new List<SizeClass>();
+        for (var bytes = 1L << MinShift; bytes <= 1L << MaxShift; bytes = CapacityFor(bytes + 1))
+            classes.Add(new SizeClass(bytes));
+        return [.. classes];
     }
 
     private static byte* Carve(long capacity)
@@ -263,21 +294,33 @@ public static unsafe partial class SlabPool
                 {
                     while (_arenaLeft >= 1L << shift)
                     {
-                        Classes[shift - MinShift].Push(_arena);
+                        Classes[ClassOf(1L << shift)].Push(_arena);
                         _arena += 1L << shift;
                         _arenaLeft -= 1L << shift;
                     }
                 }
 
                 _arena = Map(ArenaBytes, huge: false);
+                _populated = _arena;
                 _arenaLeft = ArenaBytes;
             }
 
             var slab = _arena;
+            if (capacity <= PopulateBytes && slab + capacity > _populated)
+                Populate(slab, Math.Min(PopulateBytes, _arenaLeft));
             _arena += capacity;
             _arenaLeft -= capacity;
             return slab;
         }
+    }
+
+    // Pages that are about to be written to, all at once: a page of one's own is some 300 ns of faulting, a page of many half of that. Larger slabs are often not filled.
+    private static void Populate(byte* from, long bytes)
+    {
+        const int populateWrite = 23;
+        if (OperatingSystem.IsLinux())
+            madvise(from, (nuint)bytes, populateWrite); // kernels before 5.14 refuse, and pages come one by one
+        _populated = from + bytes;
     }
 
     private static bool CanTrim => OperatingSystem.IsLinux();
@@ -322,12 +365,15 @@ public static unsafe partial class SlabPool
     /// The free slabs of one size: a stack, so those at the bottom have been there longest. The first <see cref="Trimmed"/> of them have
     /// no pages; they get fresh ones when they are written to.
     /// </summary>
-    private sealed class SizeClass
+    private sealed class SizeClass(long bytes)
     {
         private nint[] _free = new nint[64];
         private int _count;
         private int _least;   // of _count since the last Trim
         private SpinLock _lock = new(enableThreadOwnerTracking: false);
+
+        /// <summary>Of each slab.</summary>
+        public long Bytes => bytes;
 
         public int Trimmed { get; private set; }
 
@@ -360,7 +406,7 @@ public static unsafe partial class SlabPool
         }
 
         /// <summary>Returns how many slabs it has taken the pages from.</summary>
-        public int Trim(long bytes)
+        public int Trim()
         {
             const int dontNeed = 4, page = 4096;
             var trimmed = 0;

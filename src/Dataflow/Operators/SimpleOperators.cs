@@ -283,7 +283,7 @@ internal sealed unsafe class ConsolidateOperator<TTime> : Operator where TTime :
     {
         while (_input.TryTake(out var delta))
         {
-            foreach (var batch in delta.Batches)
+            if (delta.Single is { } batch)
             {
                 for (var row = 0; row < batch.Count; row++)
                 {
@@ -346,7 +346,7 @@ internal sealed class ForEachOperator<TTime> : Operator where TTime : unmanaged,
             batch.Release();
         }
 
-        // Messages just taken are counted until the end of the pass: the frontier tells of what was seen before it.
+        SeeFrontiers();
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
         if (_onFrontier is null || (_last is { } last && last.CompareTo(frontier) == 0))
             return;
@@ -373,6 +373,7 @@ internal sealed class ProbeOperator<TTime> : Operator where TTime : unmanaged, I
     {
         while (_input.TryTake(out var batch))
             batch.Release();
+        SeeFrontiers();
         _probe.Frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
     }
 }

@@ -8,9 +8,10 @@ namespace Materialize.Dataflow.Traces;
 /// A small delta is told as the rows came, and sorted when the first consumer asks for that: an index that nobody follows, or whose follower wants rows in any order, never sorts them by
 /// themselves. Stays at its worker: references are not atomic below.
 /// </remarks>
-internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, ITime<TTime>
+internal sealed class ArrangedDelta<TTime> : Message where TTime : unmanaged, ITime<TTime>
 {
     private Batch<TTime>[]? _batches;
+    private readonly long _bytes;
     private int _references = 1;
 
     /// <summary>Takes over the references to <paramref name="batches"/> and to <paramref name="before"/>.</summary>
@@ -22,7 +23,7 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
         foreach (var batch in batches)
         {
             Updates += batch.Count;
-            Bytes += batch.Bytes;
+            _bytes += batch.Bytes;
         }
     }
 
@@ -35,26 +36,43 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
         foreach (var batch in rows)
         {
             Updates += batch.Count;
-            Bytes += batch.Bytes;
+            _bytes += batch.Bytes;
             MinStamp = Stamp.Min(MinStamp, batch.MinTime.ToStamp());
         }
     }
 
-    /// <summary>The updates in order and consolidated; maybe none.</summary>
+    /// <summary>The updates, each batch in order and consolidated; maybe none.</summary>
     public Batch<TTime>[] Batches => _batches ??= Sort();
+
+    /// <summary>The updates in order and consolidated as one batch, for who goes through keys once; null when there are none. Merged when first asked for: at most some 100 K rows, but for the first delta of an import.</summary>
+    public Batch<TTime>? Single
+    {
+        get
+        {
+            if (Batches.Length > 1)
+            {
+                var trace = Before.Trace;
+                using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
+                using var merger = new Merger<TTime>(tools, Batches);
+                merger.Work(long.MaxValue);
+                var merged = merger.Finish();
+                foreach (var batch in Batches)
+                    batch.Release();
+                _batches = merged is null ? [] : [merged];
+            }
+
+            return Batches.Length == 0 ? null : Batches[0];
+        }
+    }
 
     /// <summary>The updates as they came, unless they came in order.</summary>
     public UpdateBatch<TTime>[]? Unsorted { get; }
 
     public Snapshot<TTime> Before { get; }
 
-    public Stamp MinStamp { get; }
+    public override long Bytes => _bytes;
 
-    public int Updates { get; }
-
-    public long Bytes { get; }
-
-    public void Measure(StateMeter meter)
+    internal override void Measure(StateMeter meter)
     {
         foreach (var batch in _batches ?? [])
             batch.Measure(meter);
@@ -63,11 +81,11 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
         Before.Measure(meter);
     }
 
-    byte[] IMessage.Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
+    internal override byte[] Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
 
-    public void AddReference() => _references++;
+    public override void AddReference() => _references++;
 
-    public void Release()
+    public override void Release()
     {
         if (--_references > 0)
             return;
@@ -80,8 +98,10 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
 
     private Batch<TTime>[] Sort()
     {
-        // Tools of its own: the trace may have been let go.
+        // Tools of its own if the trace has been let go.
         var trace = Before.Trace;
+        if (trace.IsHeld)
+            return trace.Tools.SortRun(Unsorted, TTime.Minimum) is { } batch ? [batch] : [];
         using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
         return tools.SortRun(Unsorted, TTime.Minimum) is { } sorted ? [sorted] : [];
     }
