@@ -58,7 +58,7 @@ internal sealed unsafe partial class AccumulatorTable
         var slots = SlotsOf(_directory[0]);
         if (2 * capacity / FirstParts < _pageBytes)
         {
-            RentSmall(2 * capacity);
+            RentSmall(SlabPool.CapacityFor(2 * capacity));
         }
         else
         {
