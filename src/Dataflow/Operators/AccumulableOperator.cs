@@ -26,8 +26,8 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         _rows = new BatchBuilder<TTime>(shape);
         _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
         _spare = new RowWriter(shape);
-        _before = new Side(Graph.Worker.Scratch, finish, _rows.Rows, WorkerScratch.KernelSlot, WorkerScratch.KeySlot);
-        _after = new Side(Graph.Worker.Scratch, finish, _rows.Rows, WorkerScratch.SecondKernelSlot, WorkerScratch.SecondKeySlot);
+        _before = new Side(Graph.Worker.Scratch, finish, _rows.Rows, WorkerScratch.KernelSlot, column: 0);
+        _after = new Side(Graph.Worker.Scratch, finish, _rows.Rows, WorkerScratch.SecondKernelSlot, column: 1);
     }
 
     public static OkErr<TTime> Build(
@@ -73,18 +73,18 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         _errors.Send(_errorRows.Build());
     }
 
-    protected override void Emit(TTime time, int from, int count)
+    protected override void Emit(TTime time, int count)
     {
         _before.Start();
         _after.Start();
         for (var i = 0; i < count; i++)
         {
-            var number = Touched(from + i, out var before);
-            if (*(long*)before != 0)
-                _before.Add(Table, number, before, i);
-            var now = Table.Accumulator(number);
+            var before = Before(i);
+            var now = Now(i);
+            if (before != null && *(long*)before != 0)
+                _before.Add(Key(i), before, i);
             if (*(long*)now != 0)
-                _after.Add(Table, number, now, i);
+                _after.Add(Key(i), now, i);
         }
 
         var rows = _rows.Rows;
@@ -172,16 +172,14 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
     private sealed class Side : IDisposable
     {
         private readonly KernelCall _call;
-        private readonly ulong* _keys;
         private readonly int* _indexes;
         private int _count;
 
-        public Side(WorkerScratch scratch, RowKernel finish, RowWriter rows, int kernelSlot, int keySlot)
+        public Side(WorkerScratch scratch, RowKernel finish, RowWriter rows, int kernelSlot, int column)
         {
             Errors = new RowWriter(RowShape.Variable);
             _call = new KernelCall(scratch, finish, 2, [rows], Errors, slot: kernelSlot);
-            _keys = (ulong*)scratch.Slot(keySlot);
-            _indexes = (int*)(_keys + KernelIo.Capacity);
+            _indexes = (int*)(scratch.Slot(WorkerScratch.IndexSlot) + (column * WorkerScratch.ColumnBytes));
         }
 
         public RowWriter Errors { get; }
@@ -192,9 +190,9 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
             Errors.Clear();
         }
 
-        public void Add(AccumulatorTable table, int number, byte* accumulator, int index)
+        public void Add(byte* key, byte* accumulator, int index)
         {
-            _call.Io.Parts[0][_count] = (nint)table.Key(number, _keys + _count, out _);
+            _call.Io.Parts[0][_count] = (nint)key;
             _call.Io.Parts[1][_count] = (nint)accumulator;
             _indexes[_count++] = index;
         }
@@ -256,17 +254,14 @@ internal sealed unsafe class ThresholdOperator<TTime> : TimedReduceOperator<TTim
         _rows.Measure(meter);
     }
 
-    protected override void Emit(TTime time, int from, int count)
+    protected override void Emit(TTime time, int count)
     {
-        ulong scratch;
-        for (var i = from; i < from + count; i++)
+        for (var i = 0; i < count; i++)
         {
-            var number = Touched(i, out var before);
-            var change = Of(*(long*)Table.Accumulator(number)) - Of(*(long*)before);
+            var change = Of(*(long*)Now(i)) - (Before(i) == null ? 0 : Of(*(long*)Before(i)));
             if (change == 0)
                 continue;
-            var row = Table.Key(number, &scratch, out var length);
-            _rows.Rows.Append(row, length);
+            _rows.Rows.Append(Key(i), KeyLength(i));
             _rows.Add(time, change);
             if (_rows.Count >= 8192)
                 Flush();

@@ -25,6 +25,7 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
     private const int Spare = 15; // rows remembered beyond those wanted, once deletes have reached the end of what was
     private const int EntryHeader = 2 * sizeof(long);
     private const int Ahead = 24;
+    private const int KeysPerRun = 8192; // rewritten at a time, when they need to be
     private readonly AccumulatorTable _groups;
     private readonly SmallBlocks _blocks = new();
     private readonly GroupReader<TTime> _reader = new();
@@ -51,11 +52,7 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
         base.Dispose();
         _reader.Dispose();
         _output.Dispose();
-        foreach (var number in _groups.Numbers())
-        {
-            var group = (Group*)_groups.Accumulator(number);
-            _blocks.Return(group->Block, group->Capacity);
-        }
+        _groups.ForEach(group => _blocks.Return(((Group*)group)->Block, ((Group*)group)->Capacity));
 
         _groups.Dispose();
         _blocks.Dispose();
@@ -75,7 +72,7 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
     protected override void Flush()
     {
         _output.Flush();
-        _groups.CollectKeys();
+        _groups.CollectKeys(KeysPerRun);
     }
 
     protected override void Prefetch(Batch<TTime> delta, Snapshot<TTime> before, int row)
@@ -83,14 +80,13 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
         if (row + (2 * Ahead) >= delta.Count)
             return;
         _groups.Prefetch(delta.Hashes[row + (2 * Ahead)]);
-        _groups.PrefetchRecord(delta.Hashes[row + Ahead]);
+        _groups.PrefetchKey(delta.Hashes[row + Ahead]);
     }
 
     protected override long Change(Batch<TTime> delta, Snapshot<TTime> before, int from, int to, byte* key, int keyLength)
     {
-        _groups.Reserve(1);
-        var number = _groups.FindOrAdd(delta.Hashes[from], key, keyLength);
-        ref var group = ref *(Group*)_groups.Accumulator(number);
+        var record = _groups.FindOrAdd(delta.Hashes[from], key, keyLength);
+        ref var group = ref *(Group*)_groups.Accumulator(record);
         var work = 1L;
         if (delta.Times == null)
         {
@@ -115,7 +111,7 @@ internal sealed unsafe class CachedTopKOperator<TTime> : GroupChangeOperator<TTi
         }
 
         if (group.Entries == 0)
-            _groups.Remove(number);
+            _groups.Remove(delta.Hashes[from], record);
         return work;
     }
 

@@ -14,26 +14,29 @@ namespace Materialize.Dataflow.Operators;
 //
 // A run folds and emits RowsPerRun keys at most and goes on where it stopped. While differences of t are being sent nothing is folded: what the accumulators stand for is the answer at t.
 //
-// The value before t is not stored but derived from a copy of the accumulator, taken when the key is first touched at t: O(keys touched), gone when t is done.
+// The value before t is not stored but derived from a copy of the record, taken when the key is first touched at t: O(keys touched), gone when its difference is sent. Of a key that was not there before, only which it is is
+// remembered: a load of one time keeps nothing that is as large as its accumulators. Records move while the table grows, so they are found again when differences are sent.
 
 /// <summary>The frame of accumulable reductions: order of times, table, and copies of touched accumulators.</summary>
 internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
-    private const int Ahead = 32;
-    private const long RowsPerRun = 32 * 1024; // some five milliseconds when every row is another key
+    private const int Ahead = 16;
+    private const long RowsPerRun = 16 * 1024; // a millisecond or two when every row is another key
+    private const int MovedPerRow = 8;         // records that the table moves in the time of a row's lookup
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly TimeStash<TTime> _stash;
-    private readonly RowShape _keyShape;
+    private readonly AccumulatorTable _table;
     private readonly bool _keysStored;
     private readonly AccumulateKernel _accumulate;
     private readonly nint* _keys;
-    private readonly nint* _values;
+    private readonly nint* _values;       // while differences are sent: accumulators before the time
     private readonly nint* _accumulators;
     private readonly long* _diffs;
     private readonly ulong* _keyScratch;
-    private readonly int* _numbers;
-    private byte* _touched;         // record number (8), accumulator before
-    private long _touchedCapacity;
+    private readonly nint* _identities;
+    private readonly EntryLog _changed;   // records as they were before the time, and where they were
+    private readonly EntryLog _added;     // the first bytes of records that were not there before it: which keys they are of
+    private long _version;                // of the table, when the time was opened
     private bool _isOpen;
     private TTime _open;
     private readonly Queue<UpdateBatch<TTime>> _folding = new(); // of the open time, not yet in the accumulators
@@ -47,11 +50,11 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             throw new NotSupportedException("accumulable reductions without history need totally ordered times");
         _input = this.NewInput(keyed);
         _stash = new TimeStash<TTime>(keyShape, keyed.Shape);
-        _keyShape = keyShape;
         _keysStored = !RowHash.IsBijective(keyShape);
         _accumulate = accumulate;
-        Table = new AccumulatorTable(keyShape, accumulatorBytes);
-        TouchedStride = (8 + accumulatorBytes + 7) & ~7;
+        _table = new AccumulatorTable(keyShape, accumulatorBytes);
+        _changed = new EntryLog(_table.RecordBytes + sizeof(nint));
+        _added = new EntryLog(_table.IdentityBytes);
         const int column = WorkerScratch.ColumnBytes;
         var scratch = Graph.Worker.Scratch.Slot(WorkerScratch.FoldSlot);
         _keys = (nint*)scratch;
@@ -59,14 +62,8 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
         _accumulators = (nint*)(scratch + (2 * column));
         _diffs = (long*)(scratch + (3 * column));
         _keyScratch = (ulong*)(scratch + (4 * column));
-        _numbers = (int*)(scratch + (5 * column));
+        _identities = (nint*)(scratch + (5 * column));
     }
-
-    protected AccumulatorTable Table { get; }
-
-    protected int TouchedStride { get; }
-
-    protected int TouchedCount { get; private set; }
 
     public sealed override void Run()
     {
@@ -82,8 +79,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
                 continue;
             }
 
-            _isOpen = true;
-            _open = batch.MinTime;
+            Open(batch.MinTime);
             _folding.Enqueue(batch);
         }
 
@@ -105,37 +101,43 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
 
     public override void Dispose()
     {
-        Table.Dispose();
+        _table.Dispose();
         _stash.Dispose();
         while (_folding.TryDequeue(out var batch))
             batch.Release();
-        SlabPool.Return(_touched, _touchedCapacity);
-        _touched = null;
+        _changed.Dispose();
+        _added.Dispose();
     }
 
     protected override void MeasureState(StateMeter meter)
     {
-        Table.Measure(meter);
+        _table.Measure(meter);
         _stash.Measure(meter);
         foreach (var batch in _folding)
             batch.Measure(meter);
-        meter.Slab((long)TouchedCount * TouchedStride, _touchedCapacity);
+        _changed.Measure(meter);
+        _added.Measure(meter);
     }
 
-    /// <summary>Emits the differences at <paramref name="time"/> of touched keys: at most <see cref="KernelIo.Capacity"/>.</summary>
-    protected abstract void Emit(TTime time, int from, int count);
+    /// <summary>Emits the differences at <paramref name="time"/> of some touched keys: at most <see cref="KernelIo.Capacity"/>, to be had by <see cref="Key"/>, <see cref="Before"/> and <see cref="Now"/>.</summary>
+    protected abstract void Emit(TTime time, int count);
 
     /// <summary>Sends what is buffered.</summary>
     protected abstract void Flush();
 
-    /// <summary>A touched key's record, and its accumulator before the time.</summary>
+    /// <summary>A touched key's bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    protected int Touched(int index, out byte* before)
-    {
-        var entry = _touched + ((long)index * TouchedStride);
-        before = entry + 8;
-        return *(int*)entry;
-    }
+    protected byte* Key(int index) => (byte*)_keys[index];
+
+    protected int KeyLength(int index) => _table.KeyLength((byte*)_identities[index]);
+
+    /// <summary>Its accumulator before the time; null if it had none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    protected byte* Before(int index) => (byte*)_values[index];
+
+    /// <summary>Its accumulator after the time.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    protected byte* Now(int index) => (byte*)_accumulators[index];
 
     // Folds and emits as far as frontier and fuel allow: each time that the frontier has reached, in order; those it has passed are finished at once. False when the fuel was not enough.
     private bool Advance(Frontier<TTime> frontier, ref long fuel)
@@ -145,8 +147,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             if (_folding.TryPeek(out var batch))
             {
                 var count = (int)Math.Min(Math.Min(KernelIo.Capacity, fuel), batch.Count - _folded);
-                Fold(batch, _folded, count);
-                fuel -= count;
+                fuel -= Fold(batch, _folded, count);
                 _folded += count;
                 if (_folded < batch.Count)
                     continue;
@@ -156,8 +157,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             }
             else if (_stash.TryFirst(out var first) && (_isOpen ? first.Equals(_open) : HasReached(frontier, first)))
             {
-                _isOpen = true;
-                _open = first;
+                Open(first);
                 foreach (var taken in _stash.TakeFirst())
                     _folding.Enqueue(taken);
             }
@@ -170,13 +170,17 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
                 }
 
                 Core.Invariant.Check(_stash.Least.IsClosed || _open.CompareTo(TTime.FromStamp(_stash.Least)) < 0, "times are taken in order");
-                var count = (int)Math.Min(Math.Min(KernelIo.Capacity, fuel), TouchedCount - _emitted);
-                Emit(_open, _emitted, count);
-                Forget(_emitted, count);
+                var touched = _changed.Count + _added.Count;
+                var count = (int)Math.Min(Math.Min(KernelIo.Capacity, fuel), touched - _emitted);
+                FindTouched(_emitted, count);
+                Emit(_open, count);
+                Forget(count);
                 fuel -= count;
                 _emitted += count;
-                if (_emitted == TouchedCount)
-                    Close();
+                _changed.ReleaseBefore(_emitted);
+                _added.ReleaseBefore(_emitted - _changed.Count);
+                if (_emitted == touched)
+                    Close(touched);
             }
             else
             {
@@ -190,89 +194,121 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     // Whether nothing before the time can come any more.
     private static bool HasReached(Frontier<TTime> frontier, TTime time) => frontier.IsClosed || time.CompareTo(frontier.Time) <= 0;
 
-    // The next time starts from what the accumulators are now.
-    private void Forget(int from, int count)
+    // Keys and accumulators of touched keys [from, from + count): first those that were there before, then the others.
+    private void FindTouched(int from, int count)
     {
-        for (var i = from; i < from + count; i++)
+        for (var i = 0; i < count; i++)
         {
-            var number = Touched(i, out _);
-            // A count of zero is not enough: a retraction that came before its insert leaves a sum to be kept.
-            if (!new ReadOnlySpan<byte>(Table.Accumulator(number), Table.AccumulatorBytes).ContainsAnyExcept((byte)0))
-                Table.Remove(number);
-            else
-                Table.Mark(number) = 0;
+            var touched = from + i;
+            _identities[i] = (nint)(touched < _changed.Count ? _changed[touched] : _added[touched - _changed.Count]);
+        }
+
+        var changed = Math.Max(0, Math.Min(count, _changed.Count - from));
+        for (var i = 0; i < Math.Min(count, Ahead); i++)
+            _table.Prefetch(*(ulong*)_identities[i]);
+        for (var i = 0; i < count; i++)
+        {
+            if (i + Ahead < count)
+                _table.Prefetch(*(ulong*)_identities[i + Ahead]);
+            var identity = (byte*)_identities[i];
+            _keys[i] = (nint)_table.Key(identity, _keyScratch + i);
+            _values[i] = i < changed ? (nint)(identity + _table.IdentityBytes) : 0;
+            var record = i < changed && _table.Version == _version ? *(byte**)(identity + _table.RecordBytes) : null;
+            if (record == null || !_table.IsStill(record, identity))
+                record = _table.Find(identity);
+            AccumulatorTable.Unmark(record);
+            _accumulators[i] = (nint)_table.Accumulator(record);
         }
     }
 
-    private void Close()
+    // A count of zero is not enough to be forgotten: a retraction that came before its insert leaves a sum to be kept.
+    private void Forget(int count)
     {
-        if (_touchedCapacity > 1 << 20)
+        var zeros = 0;
+        for (var i = 0; i < count; i++)
         {
-            SlabPool.Return(_touched, _touchedCapacity);
-            _touched = null;
-            _touchedCapacity = 0;
+            if (*(long*)Now(i) != 0 || new ReadOnlySpan<byte>(Now(i), _table.AccumulatorBytes).ContainsAnyExcept((byte)0))
+                continue;
+            _accumulators[zeros] = _accumulators[i];
+            _identities[zeros++] = _identities[i];
         }
 
-        TouchedCount = 0;
+        // Removing one moves others.
+        for (var i = 0; i < zeros; i++)
+        {
+            var identity = (byte*)_identities[i];
+            var record = Now(i) - _table.IdentityBytes;
+            _table.Remove(*(ulong*)identity, _table.IsStill(record, identity) ? record : _table.Find(identity));
+        }
+    }
+
+    private void Open(TTime time)
+    {
+        if (!_isOpen)
+            _version = _table.Version;
+        _isOpen = true;
+        _open = time;
+    }
+
+    private void Close(int touched)
+    {
+        _changed.Clear();
+        _added.Clear();
         _emitted = 0;
         _isOpen = false;
-        Table.CollectKeys();
+        _table.CollectKeys(KernelIo.Capacity + (2L * touched));
     }
 
-    private void Fold(UpdateBatch<TTime> batch, int from, int count)
+    // Returns its work, in rows.
+    private long Fold(UpdateBatch<TTime> batch, int from, int count)
     {
-        Table.Reserve(count);
+        var work = (long)count;
         var hashes = batch.Hashes + from;
         batch.Rows.CopyAddresses(from, count, _values);
         if (_keysStored)
-            batch.Keys.CopyAddresses(from, count, _keys);
-        for (var i = 0; i < Math.Min(count, 2 * Ahead); i++)
-            Table.Prefetch(hashes[i]);
-        for (var i = 0; i < Math.Min(count, Ahead); i++)
-            Table.PrefetchRecord(hashes[i]);
-        for (var i = 0; i < count; i++)
         {
-            if (i + (2 * Ahead) < count)
-                Table.Prefetch(hashes[i + (2 * Ahead)]);
-            if (i + Ahead < count)
-                Table.PrefetchRecord(hashes[i + Ahead]);
-            int number;
-            if (_keysStored)
-            {
-                number = Table.FindOrAdd(hashes[i], (byte*)_keys[i], batch.Keys.Length(from + i));
-            }
-            else
+            batch.Keys.CopyAddresses(from, count, _keys);
+        }
+        else
+        {
+            for (var i = 0; i < count; i++)
             {
                 _keyScratch[i] = RowHash.Unmix(hashes[i]);
                 _keys[i] = (nint)(_keyScratch + i);
-                number = Table.FindOrAdd(hashes[i], null, 0);
             }
-
-            _numbers[i] = number;
-            ref var mark = ref Table.Mark(number);
-            if (mark == 0)
-            {
-                Touch(number);
-                mark = TouchedCount;
-            }
-
-            _diffs[i] = batch.DiffAt(from + i);
         }
 
-        // After all are found: the first page of records may have moved meanwhile.
-        for (var i = 0; i < count; i++)
-            _accumulators[i] = (nint)Table.Accumulator(_numbers[i]);
-        _accumulate(_keys, _values, _diffs, _accumulators, count);
+        if (batch.Diffs == null)
+            new Span<long>(_diffs, count).Fill(batch.UniformDiff);
+        var diffs = batch.Diffs == null ? _diffs : batch.Diffs + from;
+        for (var done = 0; done < count;)
+        {
+            var found = _table.FindOrAdd(hashes, batch.Keys, from, _accumulators, done, count);
+            for (var i = done; i < found; i++)
+            {
+                var record = (byte*)(_accumulators[i] & ~1);
+                if (AccumulatorTable.Mark(record))
+                    Remember(hashes[i], record, isNew: (_accumulators[i] & 1) != 0);
+                _accumulators[i] = (nint)_table.Accumulator(record);
+            }
+
+            if (found > done)
+                _accumulate(_keys + done, _values + done, diffs + done, _accumulators + done, found - done);
+            done = found;
+            if (done < count)
+                work += _table.Grow(hashes[done]) / MovedPerRow; // those found have been added to
+        }
+
+        return work;
     }
 
-    private void Touch(int number)
+    private void Remember(ulong hash, byte* record, bool isNew)
     {
-        var needed = (long)(TouchedCount + 1) * TouchedStride;
-        if (needed > _touchedCapacity)
-            _touched = SlabPool.Resize(_touched, ref _touchedCapacity, (long)TouchedCount * TouchedStride, Math.Max(needed, _touchedCapacity * 2));
-        var entry = _touched + ((long)TouchedCount * TouchedStride);
-        *(long*)entry = number;
-        Unsafe.CopyBlockUnaligned(entry + 8, Table.Accumulator(number), (uint)Table.AccumulatorBytes);
-        TouchedCount++;
+        var entry = (isNew ? _added : _changed).Add();
+        _table.CopyIdentity(hash, record, entry);
+        if (isNew)
+            return;
+        _table.CopyAccumulator(record, entry);
+        *(byte**)(entry + _table.RecordBytes) = record;
     }
 }

@@ -19,6 +19,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     private const long RowsPerRun = 32 * 1024;
     private const int ChangesPerStep = 1024;
     private const int FlushRows = 8192;
+    private const int KeysPerRun = 8192; // rewritten at a time, when they need to be
     private const long RetiredBytesMax = 512 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _ok;
@@ -32,7 +33,8 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     private readonly byte[] _negativeError;
     private int _row;            // of the first delta: where the running key begins
     private int _end;            // and ends
-    private int _partition;
+    private ulong _hash;         // of the running key
+    private byte* _partition;    // its record
     private int[] _order = [];   // its rows by time, where there are several
     private int _first;          // of the running time, in _order or in the delta
     private int _last;
@@ -103,7 +105,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         Finish();
         Flush();
         if (_stage == Stage.Key)
-            _partitions.CollectKeys();
+            _partitions.CollectKeys(KeysPerRun);
         SetHold(_work.TryPeek(out var next) ? next.MinStamp : null);
         if (_work.Count > 0)
             Activate();
@@ -114,8 +116,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         foreach (var work in _work)
             work.Release();
         _work.Clear();
-        foreach (var number in _partitions.Numbers())
-            _tree.Drop(ref RootOf(number));
+        _partitions.ForEach(root => _tree.Drop(ref *(WindowRoot*)root));
         _walk.Dispose();
         _tree.Dispose();
         _partitions.Dispose();
@@ -134,7 +135,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         _output.Errors.Measure(meter);
     }
 
-    private ref WindowRoot RootOf(int number) => ref *(WindowRoot*)_partitions.Accumulator(number);
+    private ref WindowRoot RootOf(byte* partition) => ref *(WindowRoot*)_partitions.Accumulator(partition);
 
     // After that nothing is looked at any more that was retired.
     private void Finish()
@@ -226,9 +227,9 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         if (_row + 32 < delta.Count)
             _partitions.Prefetch(delta.Hashes[_row + 32]);
         if (_row + 16 < delta.Count)
-            _partitions.PrefetchRecord(delta.Hashes[_row + 16]);
-        _partitions.Reserve(1);
-        _partition = _partitions.FindOrAdd(delta.Hashes[_row], key, keyLength);
+            _partitions.PrefetchKey(delta.Hashes[_row + 16]);
+        _hash = delta.Hashes[_row];
+        _partition = _partitions.FindOrAdd(_hash, key, keyLength);
         _isOrdered = delta.Times != null;
         _first = _isOrdered ? 0 : _row;
         if (_isOrdered)
@@ -240,7 +241,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     {
         ref var root = ref RootOf(_partition);
         if (root.Page == null)
-            _partitions.Remove(_partition);
+            _partitions.Remove(_hash, _partition);
         _row = _end;
         _stage = Stage.Key;
     }

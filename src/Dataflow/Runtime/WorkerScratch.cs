@@ -36,8 +36,8 @@ internal sealed unsafe class WorkerScratch : IDisposable
     /// <summary>Keys made from hashes for a kernel call.</summary>
     public const int KeySlot = 3;
 
-    /// <summary>Those for a second kernel call.</summary>
-    public const int SecondKeySlot = 4;
+    /// <summary>Which key each row is of that a reduction makes: a column for before the time, one for after it.</summary>
+    public const int IndexSlot = 4;
 
     /// <summary>Times and diffs of matches: up to 24 bytes a time.</summary>
     public const int MatchSlot = 5;
