@@ -22,10 +22,12 @@ internal sealed unsafe partial class WindowTree
         public long Diff;
     }
 
-    /// <summary>Adds changes [<paramref name="from"/>, <paramref name="to"/>) to a tree. A few thousand at once: it does not pause.</summary>
+    /// <summary>
+    /// Makes of a tree that with changes [<paramref name="from"/>, <paramref name="to"/>) too; the former stays as it is until <see cref="Collect"/>. A few thousand at once: it does not pause.
+    /// </summary>
     public void Apply(ref WindowRoot root, WindowChanges changes, int from, int to)
     {
-        if (from == to)
+        if (from == to || (root.Level == 0 && ApplyToLeaf(ref root, changes, from, to)))
             return;
         var level = root.Level;
         var list = _lists[level];
@@ -46,15 +48,42 @@ internal sealed unsafe partial class WindowTree
         }
 
         root.Page = list.Count == 0 ? null : *(byte**)list[0];
-        while (root.Page != null && level > 0 && CountOf(root.Page) == 1)
+        while (root.Page != null && level > 0 && WindowLeaf.CountOf(root.Page) == 1)
         {
             var only = Child(root.Page, 0);
-            Retire(root.Page);
+            Retire(root.Page, level);
             root.Page = only;
             level--;
         }
 
         root.Level = root.Page == null ? 0 : level;
+    }
+
+    // The usual case, a tree that is a leaf and stays one: no sums are made that nobody keeps. False, and nothing done, if it does not.
+    private bool ApplyToLeaf(ref WindowRoot root, WindowChanges changes, int from, int to)
+    {
+        if (root.Page == null && changes.ArePlain)
+        {
+            var data = changes.Data(from);
+            var bytes = changes.Data(to) - data;
+            if (WindowLeaf.BytesOf(to - from, bytes, isPlain: true) > PageBytes)
+                return false;
+            root.Page = MakePlainLeaf(changes, from, to);
+            return true;
+        }
+
+        var negatives = root.Negatives;
+        Merge(ref root, root.Page, changes, from, to);
+        if (_mergedCount > 0 && SizeOfMerged(0, _mergedCount) > PageBytes)
+        {
+            root.Negatives = negatives;
+            return false;
+        }
+
+        if (root.Page != null)
+            Retire(root.Page, 0);
+        root.Page = _mergedCount == 0 ? null : MakeLeaf(0, _mergedCount);
+        return true;
     }
 
     private void ApplyTo(ref WindowRoot root, byte* page, int level, WindowChanges changes, int from, int to, RefList output)
@@ -67,7 +96,7 @@ internal sealed unsafe partial class WindowTree
 
         var below = _lists[level - 1];
         below.Clear();
-        var count = CountOf(page);
+        var count = WindowLeaf.CountOf(page);
         var follows = false; // whether a page was rewritten, and no page with rows has come since
         for (int i = 0, next = from; i < count; i++)
         {
@@ -100,7 +129,7 @@ internal sealed unsafe partial class WindowTree
             next = end;
         }
 
-        Retire(page);
+        Retire(page, level);
         MakeInner(below, output);
     }
 
@@ -140,53 +169,58 @@ internal sealed unsafe partial class WindowTree
 
     private void RewriteLeaf(ref WindowRoot root, byte* leaf, WindowChanges changes, int from, int to, RefList output)
     {
-        _mergedCount = 0;
-        _grewAtEnd = false;
-        var count = leaf == null ? 0 : CountOf(leaf);
-        Reserve(count + to - from);
-        var i = 0;
-        while (i < count || from < to)
+        if (leaf == null && changes.ArePlain)
         {
-            var merged = new Merged();
-            var order = -1;
-            if (from < to)
-            {
-                merged.Value = changes.Value(from, out merged.Length, out merged.Diff);
-                if (i < count)
-                {
-                    var value = ValueAt(leaf, i, out var length);
-                    order = WindowValue.Compare(merged.Value, merged.Length, value, length);
-                }
-            }
-            else
-            {
-                order = 1;
-            }
-
-            if (order > 0)
-            {
-                merged.Value = ValueAt(leaf, i, out merged.Length);
-                merged.Diff = Diffs(leaf)[i++];
-            }
-            else
-            {
-                _grewAtEnd = i >= count;
-                from++;
-                var old = 0L;
-                if (order == 0)
-                    old = Diffs(leaf)[i++];
-                merged.Diff += old;
-                root.Negatives += (merged.Diff < 0 ? 1 : 0) - (old < 0 ? 1 : 0);
-                if (merged.Diff == 0)
-                    continue;
-            }
-
-            ((Merged*)_merged)[_mergedCount++] = merged;
+            MakePlainLeaves(changes, from, to, output);
+            return;
         }
 
+        Merge(ref root, leaf, changes, from, to);
         MakeLeaves(output);
         if (leaf != null)
-            Retire(leaf);
+            Retire(leaf, 0);
+    }
+
+    // What a leaf's values become.
+    private void Merge(ref WindowRoot root, byte* leaf, WindowChanges changes, int from, int to)
+    {
+        const int near = 8; // values further away are searched for
+        _mergedCount = 0;
+        _grewAtEnd = false;
+        var count = leaf == null ? 0 : WindowLeaf.CountOf(leaf);
+        Reserve(count + to - from);
+        for (var i = 0; from < to; from++)
+        {
+            var merged = new Merged();
+            merged.Value = changes.Value(from, out merged.Length, out merged.Diff);
+            var order = -1;
+            if (count - i > near)
+            {
+                var at = Find(leaf, i, merged.Value, merged.Length);
+                Take(leaf, i, at);
+                i = at;
+            }
+
+            for (; i < count; i++)
+            {
+                var value = WindowLeaf.ValueAt(leaf, i, out var length);
+                order = WindowValue.Compare(merged.Value, merged.Length, value, length);
+                if (order <= 0)
+                    break;
+                Take(leaf, i, i + 1);
+            }
+
+            _grewAtEnd = i >= count;
+            var old = 0L;
+            if (order == 0 && i < count)
+                old = WindowLeaf.DiffAt(leaf, i++);
+            merged.Diff += old;
+            root.Negatives += (merged.Diff < 0 ? 1 : 0) - (old < 0 ? 1 : 0);
+            if (merged.Diff != 0)
+                ((Merged*)_merged)[_mergedCount++] = merged;
+            if (from + 1 == to)
+                Take(leaf, i, count);
+        }
     }
 
     private void Reserve(int values)
@@ -196,60 +230,122 @@ internal sealed unsafe partial class WindowTree
             _merged = SlabPool.Resize(_merged, ref _mergedCapacity, 0, bytes);
     }
 
+    private void Take(byte* leaf, int from, int to)
+    {
+        var merged = (Merged*)_merged + _mergedCount;
+        for (var i = from; i < to; i++, merged++)
+        {
+            merged->Value = WindowLeaf.ValueAt(leaf, i, out merged->Length);
+            merged->Diff = WindowLeaf.DiffAt(leaf, i);
+        }
+
+        _mergedCount += to - from;
+    }
+
+    private long SizeOfMerged(int from, int to)
+    {
+        var bytes = 0L;
+        var isPlain = true;
+        for (var merged = (Merged*)_merged + from; merged < (Merged*)_merged + to; merged++)
+        {
+            bytes += merged->Length;
+            isPlain &= merged->Diff == 1;
+        }
+
+        return WindowLeaf.BytesOf(to - from, bytes, isPlain);
+    }
+
     // Pages of all that is merged.
     private void MakeLeaves(RefList output)
     {
-        var total = 0L;
+        if (_mergedCount == 0)
+            return;
+        var total = SizeOfMerged(0, _mergedCount);
         var merged = (Merged*)_merged;
-        for (var i = 0; i < _mergedCount; i++)
-            total += LeafBytesOf(merged[i].Length);
-        const int room = PageBytes - LeafHeader - 8;
-        var pages = (total + room - 1) / room;
-        var target = _grewAtEnd || pages <= 1 ? room : total / pages;
+        var pages = (total + PageBytes - 1) / PageBytes;
+        var target = _grewAtEnd || pages <= 1 ? PageBytes : total / pages;
         for (var from = 0; from < _mergedCount;)
         {
-            var bytes = 0L;
-            var to = from;
-            while (to < _mergedCount && (to == from || (bytes + LeafBytesOf(merged[to].Length) <= room && bytes < target)))
-                bytes += LeafBytesOf(merged[to++].Length);
-            MakeLeaf(merged + from, to - from, output);
+            var (bytes, isPlain, to) = (0L, true, from);
+            for (; to < _mergedCount; to++)
+            {
+                var (more, stillPlain) = (bytes + merged[to].Length, isPlain && merged[to].Diff == 1);
+                if (to > from && (WindowLeaf.BytesOf(to + 1 - from, more, stillPlain) > PageBytes || WindowLeaf.BytesOf(to - from, bytes, isPlain) >= target))
+                    break;
+                (bytes, isPlain) = (more, stillPlain);
+            }
+
+            AddLeaf(MakeLeaf(from, to), output);
             from = to;
         }
     }
 
-    private static long LeafBytesOf(int length) => 12L + length;
-
-    private void MakeLeaf(Merged* values, int count, RefList output)
+    private byte* MakeLeaf(int from, int to)
     {
         var bytes = 0L;
-        for (var i = 0; i < count; i++)
-            bytes += values[i].Length;
-        var leaf = NewPage(DataOffset(count) + bytes);
-        *(int*)leaf = count;
-        var diffs = Diffs(leaf);
-        var ends = (uint*)(leaf + LeafHeader + (8L * count));
-        var data = leaf + DataOffset(count);
-        var end = 0L;
-        var rows = 0L;
-        for (var i = 0; i < count; i++)
+        var isPlain = true;
+        var merged = (Merged*)_merged;
+        for (var i = from; i < to; i++)
         {
-            ref var value = ref values[i];
-            diffs[i] = value.Diff;
-            rows += Math.Max(0, value.Diff);
-            Unsafe.CopyBlockUnaligned(data + end, value.Value, (uint)value.Length);
-            end += value.Length;
-            ends[i] = checked((uint)end);
+            bytes += merged[i].Length;
+            isPlain &= merged[i].Diff == 1;
         }
 
+        var leaf = _pages.Rent(WindowLeaf.BytesOf(to - from, bytes, isPlain));
+        WindowLeaf.Begin(leaf, to - from, bytes, isPlain, out var diffs, out var data);
+        var end = 0L;
+        for (var i = from; i < to; i++)
+        {
+            if (diffs != null)
+                diffs[i - from] = merged[i].Diff;
+            Unsafe.CopyBlockUnaligned(data + end, merged[i].Value, (uint)merged[i].Length);
+            end += merged[i].Length;
+            WindowLeaf.SetEnd(leaf, i - from, end);
+        }
+
+        return leaf;
+    }
+
+    // Of a partition that was empty, and rows that lie as they will.
+    private void MakePlainLeaves(WindowChanges changes, int from, int to, RefList output)
+    {
+        while (from < to)
+        {
+            var data = changes.Data(from);
+            var end = from + 1;
+            while (end < to && WindowLeaf.BytesOf(end + 1 - from, changes.Data(end + 1) - data, isPlain: true) <= PageBytes)
+                end++;
+            AddLeaf(MakePlainLeaf(changes, from, end), output);
+            from = end;
+        }
+    }
+
+    private byte* MakePlainLeaf(WindowChanges changes, int from, int to)
+    {
+        var first = changes.Data(from);
+        var bytes = changes.Data(to) - first;
+        var leaf = _pages.Rent(WindowLeaf.BytesOf(to - from, bytes, isPlain: true));
+        WindowLeaf.Begin(leaf, to - from, bytes, isPlain: true, out _, out var data);
+        for (var i = from; i < to; i++)
+            WindowLeaf.SetEnd(leaf, i - from, changes.Data(i + 1) - first);
+        Buffer.MemoryCopy(first, data, bytes, bytes);
+        return leaf;
+    }
+
+    // With its sums.
+    private void AddLeaf(byte* leaf, RefList output)
+    {
+        var count = WindowLeaf.CountOf(leaf);
+        var value = WindowLeaf.ValueAt(leaf, 0, out var length);
         var reference = output.Add();
         *(byte**)reference = leaf;
-        WordOf(reference) = BytesVariable.Word(values[0].Value, values[0].Length);
-        RowsOf(reference) = rows;
+        WordOf(reference) = BytesVariable.Word(value, length);
+        RowsOf(reference) = RowsIn(leaf, count);
         GroupsOf(reference) = _countsGroups ? GroupsIn(leaf, count) : 0;
         ContinuesOf(reference) = 0;
         new Span<byte>(reference + RefAccumulators, AccumulatorBytes).Clear();
-        if (AccumulatorBytes > 0)
-            FoldLeaf(leaf, count, reference + RefAccumulators);
+        for (var a = 0; a < _accumulations.Count; a++)
+            FoldLeaf(leaf, 0, count, a, reference + RefAccumulators + _accumulatorOffsets[a]);
     }
 
     // ---- Inner pages -----------------------------------------------------------------------------------------------------
@@ -271,8 +367,8 @@ internal sealed unsafe partial class WindowTree
     private void MakeInner(RefList below, int from, int to, RefList output)
     {
         var count = to - from;
-        var page = NewPage(InnerHeader + ((long)count * _stride));
-        *(int*)page = count;
+        var page = _pages.Rent(InnerBytes(count));
+        WindowLeaf.SetCount(page, count);
         Unsafe.CopyBlockUnaligned(RefAt(page, 0), below[from], (uint)(count * _stride));
         for (var i = 0; i < count; i++)
         {
@@ -290,8 +386,8 @@ internal sealed unsafe partial class WindowTree
             var child = RefAt(page, i);
             RowsOf(reference) += RowsOf(child);
             GroupsOf(reference) += GroupsOf(child) - ContinuesOf(child);
-            if (AccumulatorBytes > 0)
-                Combine(reference + RefAccumulators, child + RefAccumulators);
+            for (var a = 0; a < _accumulations.Count; a++)
+                _accumulations[a].Combine((nint)(reference + RefAccumulators + _accumulatorOffsets[a]), (nint)(child + RefAccumulators + _accumulatorOffsets[a]));
         }
     }
 
@@ -320,47 +416,31 @@ internal sealed unsafe partial class WindowTree
         var right = *(byte**)list[index];
         if (level > 0)
         {
-            if (CountOf(left) + CountOf(right) > _refsMax / 2)
+            if (WindowLeaf.CountOf(left) + WindowLeaf.CountOf(right) > _refsMax / 2)
                 return;
             var refs = _lists[level - 1]; // free: the page below was made of it
             refs.Clear();
-            refs.Add(RefAt(left, 0), CountOf(left));
-            refs.Add(RefAt(right, 0), CountOf(right));
-            SetContinues(refs, CountOf(left), level - 1);
+            refs.Add(RefAt(left, 0), WindowLeaf.CountOf(left));
+            refs.Add(RefAt(right, 0), WindowLeaf.CountOf(right));
+            SetContinues(refs, WindowLeaf.CountOf(left), level - 1);
             list.Truncate(index - 1);
             MakeInner(refs, 0, refs.Count, list);
         }
         else
         {
-            if (LeafBytes(left) + LeafBytes(right) > 2 * SmallPage)
+            if (WindowLeaf.BytesOf(left) + WindowLeaf.BytesOf(right) > 2 * SmallPage)
                 return;
             _mergedCount = 0;
-            Reserve(CountOf(left) + CountOf(right));
-            Take(left);
-            Take(right);
+            Reserve(WindowLeaf.CountOf(left) + WindowLeaf.CountOf(right));
+            Take(left, 0, WindowLeaf.CountOf(left));
+            Take(right, 0, WindowLeaf.CountOf(right));
             list.Truncate(index - 1);
-            MakeLeaf((Merged*)_merged, _mergedCount, list);
+            AddLeaf(MakeLeaf(0, _mergedCount), list);
         }
 
-        Retire(left);
-        Retire(right);
+        Retire(left, level);
+        Retire(right, level);
         SetContinues(list, index - 1, level);
-    }
-
-    private void Take(byte* leaf)
-    {
-        for (var i = 0; i < CountOf(leaf); i++)
-        {
-            ref var merged = ref ((Merged*)_merged)[_mergedCount++];
-            merged.Value = ValueAt(leaf, i, out merged.Length);
-            merged.Diff = Diffs(leaf)[i];
-        }
-    }
-
-    private static long LeafBytes(byte* leaf)
-    {
-        var count = CountOf(leaf);
-        return DataOffset(count) + ((uint*)(leaf + LeafHeader + (8L * count)))[count - 1];
     }
 
     /// <summary>References one after another.</summary>
