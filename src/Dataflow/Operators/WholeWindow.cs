@@ -16,7 +16,7 @@ internal sealed unsafe class WholeWindow : IWholeReduction
     {
         var needs = new WindowNeeds(plan);
         _tree = new WindowTree(plan.Accumulations, needs.CountsGroups);
-        _walk = new WindowWalk(plan, needs, _tree);
+        _walk = new WindowWalk(needs, _tree);
         _output = new Output(plan, _tree);
         _negativeError = plan.NegativeError.ToArray();
     }

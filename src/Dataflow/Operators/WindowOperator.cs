@@ -61,7 +61,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         _negativeError = plan.NegativeError.ToArray();
         var needs = new WindowNeeds(plan);
         _tree = new WindowTree(plan.Accumulations, needs.CountsGroups);
-        _walk = new WindowWalk(plan, needs, _tree);
+        _walk = new WindowWalk(needs, _tree);
         _output = new Output(plan, _tree, this);
     }
 
@@ -178,7 +178,17 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
                         break;
                     }
 
-                    _was = RootOf(_partition);
+                    ref var root = ref RootOf(_partition);
+                    if (_changes.Count <= WindowOutput.EntriesMax && _tree.TryMakeLeaf(ref root, _changes))
+                    {
+                        SetKey(delta, &scratch);
+                        _walk.AddLeaf(root.Page, _output);
+                        fuel -= _changes.Count;
+                        _first = _last;
+                        break;
+                    }
+
+                    _was = root;
                     _applied = 0;
                     _stage = Stage.Applying;
                     fuel--;
@@ -187,16 +197,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
                     Apply(ref fuel);
                     break;
                 default:
-                    if (delta.KeysStored)
-                    {
-                        _output.SetKey(delta.Keys.Address(_row), keyLies: true);
-                    }
-                    else
-                    {
-                        scratch = RowHash.Unmix(delta.Hashes[_row]);
-                        _output.SetKey((byte*)&scratch, keyLies: false);
-                    }
-
+                    SetKey(delta, &scratch);
                     if (!_walk.Run(ref fuel, _output))
                         return false;
                     _first = _last;
@@ -206,6 +207,18 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
                     break;
             }
         }
+    }
+
+    private void SetKey(Batch<TTime> delta, ulong* scratch)
+    {
+        if (delta.KeysStored)
+        {
+            _output.SetKey(delta.Keys.Address(_row), keyLies: true);
+            return;
+        }
+
+        *scratch = RowHash.Unmix(delta.Hashes[_row]);
+        _output.SetKey((byte*)scratch, keyLies: false);
     }
 
     private void Apply(ref long fuel)

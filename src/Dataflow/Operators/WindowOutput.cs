@@ -16,6 +16,7 @@ internal abstract unsafe class WindowOutput : IDisposable
     private const int FixedParts = 3;
     private readonly WindowPlan _plan;
     private readonly WindowTree _tree;
+    private readonly int _functions;
     private readonly int _parts;
     private readonly byte* _memory;
     private readonly long _memoryCapacity;
@@ -46,6 +47,7 @@ internal abstract unsafe class WindowOutput : IDisposable
     {
         _plan = plan;
         _tree = tree;
+        _functions = plan.Functions.Count;
         _parts = FixedParts + plan.Functions.Count(f => f.IsPick) + plan.Accumulations.Count;
         _rows = new RowWriter(plan.Shape);
         _results = [.. plan.Accumulations.Select(a => new RowWriter(a.Shape))];
@@ -142,10 +144,19 @@ internal abstract unsafe class WindowOutput : IDisposable
         var first = _count;
         _count += rows;
         side.Say(this, first, 1, rows);
-        for (var i = first; i < _count; i++)
-            _diffs[i] = copies;
-        new Span<int>(_paired + first, rows).Clear();
-        AddKeys(first);
+        AddSingles(first, copies);
+    }
+
+    /// <summary>All rows of a partition, see <see cref="WindowSide.SayLeaf"/>.</summary>
+    public void AddLeaf(WindowSide side, byte* leaf)
+    {
+        var rows = WindowLeaf.CountOf(leaf);
+        if (_count + rows > EntriesMax)
+            Finish();
+        var first = _count;
+        _count += rows;
+        side.SayLeaf(this, first, leaf, rows);
+        AddSingles(first, 1);
     }
 
     /// <summary>The next rows, alike on both sides: as they were and as they become, so many copies each.</summary>
@@ -248,6 +259,17 @@ internal abstract unsafe class WindowOutput : IDisposable
         Emit(_rows.Peek(), _finished, _finishedDiffs, allCount);
     }
 
+    private void AddSingles(int first, long copies)
+    {
+        for (var i = first; i < _count; i++)
+        {
+            _diffs[i] = copies;
+            _paired[i] = 0;
+        }
+
+        AddKeys(first);
+    }
+
     private void AddKeys(int first)
     {
         var keys = _partsOf[KeyPart];
@@ -263,20 +285,20 @@ internal abstract unsafe class WindowOutput : IDisposable
     private void SetNumberParts()
     {
         for (var i = 0; i < EntriesMax; i++)
-            _partsOf[NumbersPart][i] = (nint)(_numbers + ((long)i * _plan.Functions.Count));
+            _partsOf[NumbersPart][i] = (nint)(_numbers + ((long)i * _functions));
     }
 
     // Surely the same output. Those that differ here may be the same too, once finished.
     private bool IsAlike(int a, int b)
     {
-        var functions = _plan.Functions.Count;
+        var functions = _functions;
         for (var f = 0; f < functions; f++)
         {
             if (_numbers[((long)a * functions) + f] != _numbers[((long)b * functions) + f])
                 return false;
         }
 
-        for (var part = FixedParts; part < _parts - _plan.Accumulations.Count; part++)
+        for (var part = FixedParts; part < _parts - _results.Length; part++)
         {
             if (_partsOf[part][a] != _partsOf[part][b])
                 return false;
@@ -289,9 +311,9 @@ internal abstract unsafe class WindowOutput : IDisposable
     private void Move(int from, int to)
     {
         _partsOf[RowPart][to] = _partsOf[RowPart][from];
-        for (var part = FixedParts; part < _parts - _plan.Accumulations.Count; part++)
+        for (var part = FixedParts; part < _parts - _results.Length; part++)
             _partsOf[part][to] = _partsOf[part][from];
-        var functions = _plan.Functions.Count;
+        var functions = _functions;
         for (var f = 0; f < functions; f++)
             _numbers[((long)to * functions) + f] = _numbers[((long)from * functions) + f];
         var bytes = _tree.AccumulatorBytes;

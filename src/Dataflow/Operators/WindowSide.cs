@@ -10,7 +10,6 @@ namespace Materialize.Dataflow.Operators;
 /// <summary>The functions along a walk over one side of a change.</summary>
 internal sealed unsafe class WindowSide : IDisposable
 {
-    private readonly WindowPlan _plan;
     private readonly WindowNeeds _needs;
     private readonly WindowTree _tree;
     private readonly WindowCursor?[] _functions;  // at the rows that functions pick
@@ -34,31 +33,15 @@ internal sealed unsafe class WindowSide : IDisposable
     private byte* _lastValue;
     private int _lastLength;
 
-    public WindowSide(WindowPlan plan, WindowNeeds needs, WindowTree tree)
+    public WindowSide(WindowNeeds needs, WindowTree tree)
     {
-        _plan = plan;
         _needs = needs;
         _tree = tree;
         Row = new WindowCursor(tree);
         _group = new WindowCursor(tree);
-        _functions = new WindowCursor?[plan.Functions.Count];
-        for (var i = 0; i < _functions.Length; i++)
-        {
-            if (OffsetOf(plan.Functions[i]) is not null)
-                _functions[i] = new WindowCursor(tree);
-        }
-
-        _entering = new WindowCursor?[plan.Accumulations.Count];
-        _leaving = new WindowCursor?[plan.Accumulations.Count];
-        for (var i = 0; i < _entering.Length; i++)
-        {
-            var frame = plan.Accumulations[i].Frame;
-            if (!frame.ToPeers)
-                _entering[i] = new WindowCursor(tree);
-            if (frame.Start is not null)
-                _leaving[i] = new WindowCursor(tree);
-        }
-
+        _functions = [.. needs.Functions.Select(f => f.HasCursor ? new WindowCursor(tree) : null)];
+        _entering = [.. needs.Sums.Select(s => s.ToPeers ? null : new WindowCursor(tree))];
+        _leaving = [.. needs.Sums.Select(s => s.FromFirst ? null : new WindowCursor(tree))];
         if (tree.AccumulatorBytes == 0)
             return;
         const int rows = WindowOutput.EntriesMax * sizeof(long);
@@ -109,7 +92,7 @@ internal sealed unsafe class WindowSide : IDisposable
         for (var i = 0; i < _functions.Length; i++)
         {
             if (_functions[i] is { } cursor)
-                Place(cursor, OffsetOf(_plan.Functions[i])!.Value);
+                Place(cursor, _needs.Functions[i].Offset);
         }
 
         if (_tree.AccumulatorBytes == 0)
@@ -117,13 +100,12 @@ internal sealed unsafe class WindowSide : IDisposable
         new Span<byte>(_accumulators, _tree.AccumulatorBytes).Clear();
         for (var a = 0; a < _entering.Length; a++)
         {
-            var frame = _plan.Accumulations[a].Frame;
-            var end = frame.ToPeers ? 0 : frame.End!.Value + 1;
+            ref readonly var sum = ref _needs.Sums[a];
             if (_entering[a] is { } entering)
-                Place(entering, end);
+                Place(entering, sum.End);
             if (_leaving[a] is { } leaving)
-                Place(leaving, frame.Start!.Value);
-            _tree.AddRange(_root, frame.Start is { } start ? _rowsBefore + start : 0, _rowsBefore + end, a, _accumulators + _tree.AccumulatorOffset(a));
+                Place(leaving, sum.Start);
+            _tree.AddRange(_root, sum.FromFirst ? 0 : _rowsBefore + sum.Start, _rowsBefore + sum.End, a, _accumulators + sum.At);
         }
     }
 
@@ -136,26 +118,26 @@ internal sealed unsafe class WindowSide : IDisposable
     /// </summary>
     public void Say(WindowOutput output, int entry, int stride, int rows)
     {
-        var numbers = output.Numbers + ((long)entry * _functions.Length);
-        var numberStride = stride * _functions.Length;
+        var numbers = output.Numbers + ((long)entry * _needs.Functions.Length);
+        var numberStride = stride * _needs.Functions.Length;
         var picks = 0;
         if (_needs.HasPeers)
             SayPeers(output, entry, stride, rows);
-        for (var f = 0; f < _functions.Length; f++, numbers++)
+        for (var f = 0; f < _needs.Functions.Length; f++, numbers++)
         {
-            switch (_plan.Functions[f])
+            switch (_needs.Functions[f].Kind)
             {
-                case WindowFunction.RowNumber:
+                case WindowKind.RowNumber:
                     for (var i = 0; i < rows; i++)
                         numbers[i * numberStride] = _rowsBefore + 1 + i;
                     break;
-                case WindowFunction.Rank or WindowFunction.DenseRank:
+                case WindowKind.Rank or WindowKind.DenseRank:
                     break; // said
-                case WindowFunction.Last { Frame.ToPeers: true }:
+                case WindowKind.LastOfPeers:
                     picks++; // said
                     break;
-                case var function:
-                    SayPicks(function, f, output.Picked(picks++) + entry, stride, numbers, numberStride, rows, output.Absent);
+                default:
+                    SayPicks(f, output.Picked(picks++) + entry, stride, numbers, numberStride, rows, output.Absent);
                     break;
             }
         }
@@ -185,6 +167,117 @@ internal sealed unsafe class WindowSide : IDisposable
         }
     }
 
+    /// <summary>
+    /// What is said of all rows of a partition that is one plain leaf, no more than <see cref="WindowOutput.EntriesMax"/>, in entries from <paramref name="entry"/> on: the same as by a walk, without its cursors.
+    /// </summary>
+    public void SayLeaf(WindowOutput output, int entry, byte* leaf, int rows)
+    {
+        var functions = _needs.Functions;
+        var row = output.RowParts + entry;
+        WindowLeaf.CopyRows(leaf, 0, rows, row, 1);
+        if (_needs.HasPeers)
+            SayLeafPeers(output, entry, leaf, rows);
+        var numbers = output.Numbers + ((long)entry * functions.Length);
+        for (int f = 0, picks = 0; f < functions.Length; f++, numbers++)
+        {
+            var offset = functions[f].Offset;
+            var kind = functions[f].Kind;
+            var to = kind >= WindowKind.Neighbour ? output.Picked(picks++) + entry : null;
+            for (var i = 0; i < rows; i++)
+            {
+                ref var number = ref numbers[i * functions.Length];
+                switch (kind)
+                {
+                    case WindowKind.RowNumber:
+                        number = i + 1;
+                        break;
+                    case WindowKind.Neighbour:
+                        var isThere = (ulong)(i + offset) < (ulong)rows;
+                        number = isThere ? 1 : 0;
+                        to[i] = isThere ? row[i + offset] : output.Absent;
+                        break;
+                    case WindowKind.First or WindowKind.FirstOfAll:
+                        number = 1;
+                        to[i] = row[kind == WindowKind.First ? Math.Max(0, i + offset) : 0];
+                        break;
+                    case WindowKind.Last or WindowKind.LastOfAll:
+                        number = 1;
+                        to[i] = row[kind == WindowKind.Last ? Math.Min(rows - 1, i + offset) : rows - 1];
+                        break;
+                }
+            }
+        }
+
+        for (var a = 0; a < _needs.Sums.Length; a++)
+        {
+            if (!_needs.Sums[a].ToPeers)
+                SayLeafFrames(a, row, output.Accumulated + ((long)entry * _tree.AccumulatorBytes), rows);
+        }
+    }
+
+    private void SayLeafFrames(int accumulation, nint* row, byte* to, int rows)
+    {
+        ref readonly var sum = ref _needs.Sums[accumulation];
+        var current = _accumulators + sum.At;
+        new Span<byte>(current, sum.Bytes).Clear();
+        to += sum.At;
+        long start = 0, end = 0;
+        for (var i = 0; i < rows; i++, to += _tree.AccumulatorBytes)
+        {
+            for (var until = Math.Min(rows, i + sum.End); end < until; end++)
+                _tree.Fold(accumulation, row[end], 1, current);
+            for (var from = sum.FromFirst ? 0 : Math.Min(rows, i + sum.Start); start < from; start++)
+                _tree.Fold(accumulation, row[start], -1, current);
+            Copy(current, to, sum.Bytes);
+        }
+    }
+
+    private void SayLeafPeers(WindowOutput output, int entry, byte* leaf, int rows)
+    {
+        var functions = _needs.Functions;
+        new Span<byte>(_accumulators, _tree.AccumulatorBytes).Clear();
+        var groups = 0L;
+        for (int first = 0, end; first < rows; first = end)
+        {
+            groups++;
+            var value = WindowLeaf.ValueAt(leaf, first, out var length);
+            for (end = first + 1; end < rows; end++)
+            {
+                var next = WindowLeaf.ValueAt(leaf, end, out var nextLength);
+                if (!WindowValue.ArePeers(value, length, next, nextLength))
+                    break;
+            }
+
+            for (var a = 0; a < _needs.Sums.Length; a++)
+            {
+                if (_needs.Sums[a].ToPeers)
+                    _tree.FoldLeaf(leaf, first, end, a, _accumulators + _needs.Sums[a].At);
+            }
+
+            for (var at = entry + first; at < entry + end; at++)
+            {
+                var numbers = output.Numbers + ((long)at * functions.Length);
+                for (int f = 0, picks = 0; f < functions.Length; f++)
+                {
+                    var kind = functions[f].Kind;
+                    if (kind == WindowKind.Rank)
+                        numbers[f] = first + 1;
+                    else if (kind == WindowKind.DenseRank)
+                        numbers[f] = groups;
+                    else if (kind == WindowKind.LastOfPeers)
+                        (numbers[f], output.Picked(picks)[at]) = (1, output.RowParts[entry + end - 1]);
+                    picks += kind >= WindowKind.Neighbour ? 1 : 0;
+                }
+
+                foreach (ref readonly var sum in _needs.Sums.AsSpan())
+                {
+                    if (sum.ToPeers)
+                        Copy(_accumulators + sum.At, output.Accumulated + ((long)at * _tree.AccumulatorBytes) + sum.At, sum.Bytes);
+                }
+            }
+        }
+    }
+
     /// <summary>Whether rows alike in both partitions from here on will have the same output on both sides.</summary>
     public bool IsInStateOf(WindowSide other) =>
         (!_needs.CountsRows || (_rowsBefore == other._rowsBefore && _rank == other._rank))
@@ -198,12 +291,9 @@ internal sealed unsafe class WindowSide : IDisposable
     {
         if ((_needs.CountsRows && _rowsBefore != other._rowsBefore) || (_needs.CountsGroups && _denseRank != other._denseRank))
             return false;
-        for (var a = 0; a < _entering.Length; a++)
+        foreach (ref readonly var sum in _needs.Sums.AsSpan())
         {
-            var frame = _plan.Accumulations[a].Frame;
-            var at = _tree.AccumulatorOffset(a);
-            var bytes = _plan.Accumulations[a].AccumulatorBytes;
-            if (frame is { Start: null, End: <= 0 } && !new ReadOnlySpan<byte>(_accumulators + at, bytes).SequenceEqual(new ReadOnlySpan<byte>(other._accumulators + at, bytes)))
+            if (sum is { FromFirst: true, End: <= 1 } && !new ReadOnlySpan<byte>(_accumulators + sum.At, sum.Bytes).SequenceEqual(new ReadOnlySpan<byte>(other._accumulators + sum.At, sum.Bytes)))
                 return false;
         }
 
@@ -222,32 +312,32 @@ internal sealed unsafe class WindowSide : IDisposable
             _peer = value;
             _peerLength = length;
             var at = entry + (i * stride);
-            var numbers = output.Numbers + ((long)at * _functions.Length);
+            var numbers = output.Numbers + ((long)at * _needs.Functions.Length);
             var picks = 0;
-            for (var f = 0; f < _functions.Length; f++)
+            for (var f = 0; f < _needs.Functions.Length; f++)
             {
-                switch (_plan.Functions[f])
+                switch (_needs.Functions[f].Kind)
                 {
-                    case WindowFunction.Rank:
+                    case WindowKind.Rank:
                         numbers[f] = _rank;
                         break;
-                    case WindowFunction.DenseRank:
+                    case WindowKind.DenseRank:
                         numbers[f] = _denseRank;
                         break;
-                    case WindowFunction.Last { Frame.ToPeers: true }:
+                    case WindowKind.LastOfPeers:
                         numbers[f] = 1;
                         output.Picked(picks++)[at] = _lastPeer;
                         break;
-                    default:
-                        picks += _plan.Functions[f].IsPick ? 1 : 0;
+                    case >= WindowKind.Neighbour:
+                        picks++;
                         break;
                 }
             }
 
-            for (var a = 0; a < _entering.Length; a++)
+            foreach (ref readonly var sum in _needs.Sums.AsSpan())
             {
-                if (_entering[a] is null)
-                    Copy(_accumulators + _tree.AccumulatorOffset(a), output.Accumulated + ((long)at * _tree.AccumulatorBytes) + _tree.AccumulatorOffset(a), _plan.Accumulations[a].AccumulatorBytes);
+                if (sum.ToPeers)
+                    Copy(_accumulators + sum.At, output.Accumulated + ((long)at * _tree.AccumulatorBytes) + sum.At, sum.Bytes);
             }
         }
     }
@@ -265,7 +355,7 @@ internal sealed unsafe class WindowSide : IDisposable
             for (var a = 0; a < _entering.Length; a++)
             {
                 if (_entering[a] is null)
-                    _tree.FoldLeaf(Row.Leaf, index, end, a, _accumulators + _tree.AccumulatorOffset(a));
+                    _tree.FoldLeaf(Row.Leaf, index, end, a, _accumulators + _needs.Sums[a].At);
             }
 
             do
@@ -281,7 +371,7 @@ internal sealed unsafe class WindowSide : IDisposable
             for (var a = 0; a < _entering.Length; a++)
             {
                 if (_entering[a] is null)
-                    _tree.AddRange(_root, rowsBefore, rows, a, _accumulators + _tree.AccumulatorOffset(a));
+                    _tree.AddRange(_root, rowsBefore, rows, a, _accumulators + _needs.Sums[a].At);
             }
 
             _group.Move(-1);
@@ -292,32 +382,33 @@ internal sealed unsafe class WindowSide : IDisposable
         _lastPeer = (nint)WindowValue.Row(value, length);
     }
 
-    private void SayPicks(WindowFunction function, int f, nint* to, int stride, long* numbers, int numberStride, int rows, nint absent)
+    private void SayPicks(int function, nint* to, int stride, long* numbers, int numberStride, int rows, nint absent)
     {
         var fallback = absent;
-        switch (function)
+        switch (_needs.Functions[function].Kind)
         {
-            case WindowFunction.First { Frame.Start: null }:
+            case WindowKind.FirstOfAll:
                 Fill(to, stride, rows, (nint)WindowValue.Row(_firstValue, _firstLength));
                 break;
-            case WindowFunction.Last { Frame.End: null }:
+            case WindowKind.LastOfAll:
                 Fill(to, stride, rows, (nint)WindowValue.Row(_lastValue, _lastLength));
                 break;
-            case WindowFunction.Last:
+            case WindowKind.Last:
                 if (_lastValue != null)
                     fallback = (nint)WindowValue.Row(_lastValue, _lastLength);
-                _functions[f]!.Take(to, stride, rows);
+                _functions[function]!.Take(to, stride, rows);
                 break;
-            default:
-                _functions[f]!.Take(to, stride, rows, staysAtFirst: function is WindowFunction.First);
+            case var kind:
+                _functions[function]!.Take(to, stride, rows, staysAtFirst: kind == WindowKind.First);
                 break;
         }
 
         for (var i = 0; i < rows; i++)
         {
-            if (to[i * stride] == 0)
+            var isThere = to[i * stride] != 0;
+            if (!isThere)
                 to[i * stride] = fallback;
-            numbers[i * numberStride] = to[i * stride] == absent ? 0 : 1;
+            numbers[i * numberStride] = isThere || fallback != absent ? 1 : 0;
         }
     }
 
@@ -329,13 +420,12 @@ internal sealed unsafe class WindowSide : IDisposable
 
     private void SayFrames(int accumulation, byte* to, int stride, int rows)
     {
-        var offset = _tree.AccumulatorOffset(accumulation);
-        var bytes = _plan.Accumulations[accumulation].AccumulatorBytes;
-        var current = _accumulators + offset;
+        var bytes = _needs.Sums[accumulation].Bytes;
+        var current = _accumulators + _needs.Sums[accumulation].At;
         _entering[accumulation]!.Take(_enterRows, 1, rows);
         var leaving = _leaving[accumulation];
         leaving?.Take(_leaveRows, 1, rows);
-        to += offset;
+        to += _needs.Sums[accumulation].At;
         for (var i = 0; i < rows; i++, to += stride)
         {
             Copy(current, to, bytes);
@@ -358,14 +448,6 @@ internal sealed unsafe class WindowSide : IDisposable
         for (var i = 0; i < bytes; i += sizeof(ulong))
             *(ulong*)(to + i) = *(ulong*)(from + i);
     }
-
-    private static long? OffsetOf(WindowFunction function) => function switch
-    {
-        WindowFunction.Neighbour x => x.Offset,
-        WindowFunction.First x => x.Frame.Start,
-        WindowFunction.Last { Frame.ToPeers: false } x => x.Frame.End,
-        _ => null,
-    };
 
     private static bool Same(byte* a, int aLength, byte* b, int bLength) =>
         a == b || (a != null && b != null && aLength == bLength && new ReadOnlySpan<byte>(a, aLength).SequenceEqual(new ReadOnlySpan<byte>(b, bLength)));

@@ -59,19 +59,20 @@ internal sealed unsafe partial class WindowTree
         root.Level = root.Page == null ? 0 : level;
     }
 
+    /// <summary>Makes the tree of a partition that was empty, if its rows are there once each and fit a leaf.</summary>
+    public bool TryMakeLeaf(ref WindowRoot root, WindowChanges changes)
+    {
+        if (root.Page != null || !changes.ArePlain || WindowLeaf.BytesOf(changes.Count, changes.Data(changes.Count) - changes.Data(0), isPlain: true) > PageBytes)
+            return false;
+        root.Page = MakePlainLeaf(changes, 0, changes.Count);
+        return true;
+    }
+
     // The usual case, a tree that is a leaf and stays one: no sums are made that nobody keeps. False, and nothing done, if it does not.
     private bool ApplyToLeaf(ref WindowRoot root, WindowChanges changes, int from, int to)
     {
         if (root.Page == null && changes.ArePlain)
-        {
-            var data = changes.Data(from);
-            var bytes = changes.Data(to) - data;
-            if (WindowLeaf.BytesOf(to - from, bytes, isPlain: true) > PageBytes)
-                return false;
-            root.Page = MakePlainLeaf(changes, from, to);
-            return true;
-        }
-
+            return false;
         var negatives = root.Negatives;
         Merge(ref root, root.Page, changes, from, to);
         if (_mergedCount > 0 && SizeOfMerged(0, _mergedCount) > PageBytes)
@@ -344,7 +345,7 @@ internal sealed unsafe partial class WindowTree
         GroupsOf(reference) = _countsGroups ? GroupsIn(leaf, count) : 0;
         ContinuesOf(reference) = 0;
         new Span<byte>(reference + RefAccumulators, AccumulatorBytes).Clear();
-        for (var a = 0; a < _accumulations.Count; a++)
+        for (var a = 0; a < _accumulations.Length; a++)
             FoldLeaf(leaf, 0, count, a, reference + RefAccumulators + _accumulatorOffsets[a]);
     }
 
@@ -386,7 +387,7 @@ internal sealed unsafe partial class WindowTree
             var child = RefAt(page, i);
             RowsOf(reference) += RowsOf(child);
             GroupsOf(reference) += GroupsOf(child) - ContinuesOf(child);
-            for (var a = 0; a < _accumulations.Count; a++)
+            for (var a = 0; a < _accumulations.Length; a++)
                 _accumulations[a].Combine((nint)(reference + RefAccumulators + _accumulatorOffsets[a]), (nint)(child + RefAccumulators + _accumulatorOffsets[a]));
         }
     }

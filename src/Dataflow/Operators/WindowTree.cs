@@ -42,7 +42,7 @@ internal sealed unsafe partial class WindowTree : IDisposable
     private const int RefAccumulators = 32;
     private readonly WindowPages _pages = new();
     private readonly List<(nint Page, long Bytes)> _retired = [];
-    private readonly IReadOnlyList<WindowAccumulation> _accumulations;
+    private readonly WindowAccumulation[] _accumulations;
     private readonly int[] _accumulatorOffsets;
     private readonly bool _countsGroups;
     private readonly int _stride;    // of references
@@ -51,7 +51,7 @@ internal sealed unsafe partial class WindowTree : IDisposable
     /// <param name="countsGroups">Whether groups of peers are counted.</param>
     public WindowTree(IReadOnlyList<WindowAccumulation> accumulations, bool countsGroups)
     {
-        _accumulations = accumulations;
+        _accumulations = [.. accumulations];
         _countsGroups = countsGroups;
         _accumulatorOffsets = new int[accumulations.Count];
         for (var i = 0; i < accumulations.Count; i++)

@@ -33,11 +33,11 @@ internal sealed unsafe class WindowWalk : IDisposable
     private byte* _changed;    // the value that changed last
     private int _changedLength;
 
-    public WindowWalk(WindowPlan plan, WindowNeeds needs, WindowTree tree)
+    public WindowWalk(WindowNeeds needs, WindowTree tree)
     {
         _needs = needs;
-        _before = new WindowSide(plan, needs, tree);
-        _after = new WindowSide(plan, needs, tree);
+        _before = new WindowSide(needs, tree);
+        _after = new WindowSide(needs, tree);
         _start = new WindowCursor(tree);
     }
 
@@ -76,6 +76,9 @@ internal sealed unsafe class WindowWalk : IDisposable
         _after.Set(becomes);
         _fromFirst = !_before.HasEndsOf(_after);
     }
+
+    /// <summary>In place of a walk: a partition that was empty and is one plain leaf now, of no more than <see cref="WindowOutput.EntriesMax"/> rows.</summary>
+    public void AddLeaf(byte* leaf, WindowOutput output) => output.AddLeaf(_after, leaf);
 
     /// <summary>Goes on; false if <paramref name="fuel"/>, rows to visit, was used up before the end.</summary>
     public bool Run(ref long fuel, WindowOutput output)
