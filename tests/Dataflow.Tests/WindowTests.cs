@@ -21,7 +21,7 @@ public sealed unsafe class WindowTests
     [Fact]
     public void Deep_trees_equal_the_definition_while_they_grow_and_shrink()
     {
-        for (var seed = 0; seed < 18; seed++)
+        for (var seed = 0; seed < 12; seed++)
             Named(seed, () => RunDeep(seed));
     }
 
@@ -190,9 +190,10 @@ public sealed unsafe class WindowTests
             }
 
             rig.CompleteTo(time + 1);
-            rig.MustEqual(time);
         }
 
+        for (var t = 0UL; t < time; t += 1 + (ulong)random.Next(3))
+            rig.MustEqual(t);
         foreach (var (p, o, v) in present)
             rig.Send(p, o, v, time, -1);
         rig.CompleteTo(time + 1);

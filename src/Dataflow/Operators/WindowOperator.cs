@@ -17,8 +17,9 @@ namespace Materialize.Dataflow.Operators;
 internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const long RowsPerRun = 32 * 1024;
-    private const int ChangesPerStep = 4096;
+    private const int ChangesPerStep = 1024;
     private const int FlushRows = 8192;
+    private const long FlushBytes = 4 << 20;
     private const long RetiredBytesMax = 512 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _ok;
@@ -226,13 +227,10 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         ref var root = ref RootOf(_partition);
         var more = (int)Math.Min(_changes.Count, _applied + Math.Clamp(fuel, 1, ChangesPerStep));
         _tree.Apply(ref root, _changes, _applied, more);
-        fuel -= (more - _applied) / 4;
+        fuel -= 1 + ((more - _applied) / 4) + (_tree.TakeRewritten() / 8);
         _applied = more;
         if (_applied < _changes.Count)
-        {
-            fuel--;
             return;
-        }
 
         if (_was.Negatives > 0 != root.Negatives > 0)
             _output.AddError(_negativeError, root.Negatives > 0 ? 1 : -1);
@@ -366,7 +364,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
                 }
             }
 
-            if (Rows.Count > FlushRows - EntriesMax)
+            if (Rows.Count > FlushRows - EntriesMax || Rows.Bytes > FlushBytes)
                 op.Flush();
         }
 

@@ -13,6 +13,7 @@ internal sealed unsafe partial class WindowTree
     private long _mergedCapacity;
     private int _mergedCount;
     private bool _grewAtEnd;
+    private long _rewritten;
 
     /// <summary>Values that a page is made of, before it is.</summary>
     private struct Merged
@@ -22,8 +23,16 @@ internal sealed unsafe partial class WindowTree
         public long Diff;
     }
 
+    /// <summary>Values in leaves that were rewritten since it was asked last: what changes cost that lie far apart.</summary>
+    public long TakeRewritten()
+    {
+        var rewritten = _rewritten;
+        _rewritten = 0;
+        return rewritten;
+    }
+
     /// <summary>
-    /// Makes of a tree that with changes [<paramref name="from"/>, <paramref name="to"/>) too; the former stays as it is until <see cref="Collect"/>. A few thousand at once: it does not pause.
+    /// Makes of a tree that with changes [<paramref name="from"/>, <paramref name="to"/>) too; the former stays as it is until <see cref="Collect"/>. A thousand at once: it does not pause.
     /// </summary>
     public void Apply(ref WindowRoot root, WindowChanges changes, int from, int to)
     {
@@ -222,6 +231,8 @@ internal sealed unsafe partial class WindowTree
             if (from + 1 == to)
                 Take(leaf, i, count);
         }
+
+        _rewritten += _mergedCount;
     }
 
     private void Reserve(int values)
