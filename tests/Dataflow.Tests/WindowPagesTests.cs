@@ -101,7 +101,7 @@ public sealed unsafe class WindowPagesTests
 
     [Theory]
     [InlineData(1, 90)]
-    [InlineData(10, 120)]
+    [InlineData(10, 140)]
     public void A_small_partition_takes_little_beside_its_rows(int rows, int bytes)
     {
         const int partitions = 12_000, rowBytes = 24 + 16 + 4 + 4; // row, order and value, lengths

@@ -15,6 +15,7 @@ namespace Materialize.Dataflow.Operators;
 /// <summary>Emits what changes at one time make of one partition's output.</summary>
 internal sealed unsafe class WindowWalk : IDisposable
 {
+    private const int WalkFuel = 16; // a place is looked up in two trees
     private const int RunMax = WindowOutput.EntriesMax / 2;
     private readonly WindowNeeds _needs;
     private readonly WindowSide _before;
@@ -94,7 +95,7 @@ internal sealed unsafe class WindowWalk : IDisposable
                 if (fuel <= 0)
                     return false;
                 BeginWalk();
-                fuel -= 4;
+                fuel -= WalkFuel;
             }
 
             while (_isWalking)

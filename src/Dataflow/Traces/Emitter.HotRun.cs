@@ -8,6 +8,8 @@ namespace Materialize.Dataflow.Traces;
 internal sealed unsafe partial class Emitter<TTime, TKey, TValue>
 {
     private const int SortedRunsMax = 16;
+    private const int InsertionMax = 24;
+    private const int AheadRows = 16;
     private byte* _words;
     private long _wordsCapacity;
 
@@ -39,12 +41,26 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>
             end = i + 1;
             while (end < rows && words[end] == words[i])
                 end++;
-            if (end > i + 1)
+            if (end - i > InsertionMax)
                 new Span<uint>(refs + i, end - i).Sort(new ByValue((nint)sources, valueWidth));
+            else if (end > i + 1)
+                SortFew(refs + i, end - i, new ByValue((nint)sources, valueWidth));
         }
 
         EmitSorted(sources, entries->Hash, words, refs, rows, output);
         return true;
+    }
+
+    private static void SortFew(uint* refs, int n, ByValue order)
+    {
+        for (var i = 1; i < n; i++)
+        {
+            var moved = refs[i];
+            var j = i;
+            for (; j > 0 && order.Compare(refs[j - 1], moved) > 0; j--)
+                refs[j] = refs[j - 1];
+            refs[j] = moved;
+        }
     }
 
     // Rows of one key, in order.
@@ -69,8 +85,6 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>
             i = end;
         }
     }
-
-    private const int AheadRows = 16;
 
     // They come from all over.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
