@@ -86,6 +86,7 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, 
 
     private const int SmallRun = 8;
     private const int HotRun = 256;
+    private const long ItemBytesKept = 256 << 10;
     private Item* _items;
     private long _itemsCapacity;
     private Item* _spare;
@@ -113,6 +114,8 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, 
             i = end;
         }
 
+        if (_itemsCapacity > ItemBytesKept || _wordsCapacity > ItemBytesKept)
+            Dispose();
         output.ExtendDirectory();
     }
 
