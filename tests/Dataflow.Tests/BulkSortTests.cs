@@ -54,6 +54,7 @@ public sealed unsafe class BulkSortTests
         var whole = tools.SortRun(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(batches), Time.Minimum)!;
         Assert.Equal(3UL, bulk.MinStamp.Outer);
         Assert.Equal(Rows(whole), Rows(parts));
+        Assert.Equal(ByDefinition(batches), Rows(parts));
         Assert.Equal((whole.MinTime, whole.MaxTime, whole.TimeBound, whole.RepeatedRows), (parts.MinTime, parts.MaxTime, parts.TimeBound, parts.RepeatedRows));
         for (var row = 0; row < parts.Count; row++)
             Assert.True(parts.Hashes[parts.Seek(parts.Hashes[row])] == parts.Hashes[row], "the directory finds each row");
@@ -61,6 +62,24 @@ public sealed unsafe class BulkSortTests
         whole.Release();
         foreach (var batch in batches)
             batch.Release();
+    }
+
+    // Hashes, keys, values, times in order; equal ones added up.
+    private static List<string> ByDefinition(List<UpdateBatch<Time>> batches)
+    {
+        var sums = new Dictionary<(ulong Hash, string Key, string Value, ulong Time), long>();
+        foreach (var batch in batches)
+        {
+            for (var i = 0; i < batch.Count; i++)
+            {
+                var update = (batch.Hashes[i], batch.IsKeyed ? Convert.ToHexString(batch.Keys[i]) : "", Convert.ToHexString(batch.Rows[i]), batch.TimeAt(i).Value);
+                sums[update] = sums.GetValueOrDefault(update) + batch.DiffAt(i);
+            }
+        }
+
+        return [.. sums.Where(s => s.Value != 0)
+            .OrderBy(s => s.Key.Hash).ThenBy(s => s.Key.Key, StringComparer.Ordinal).ThenBy(s => s.Key.Value, StringComparer.Ordinal).ThenBy(s => s.Key.Time)
+            .Select(s => $"{s.Key.Hash:x} {s.Key.Key} {s.Key.Value} {new Time(s.Key.Time)} {s.Value}")];
     }
 
     private static List<string> Rows(Batch<Time> batch)

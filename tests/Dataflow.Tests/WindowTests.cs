@@ -112,7 +112,7 @@ public sealed unsafe class WindowTests
     {
         var random = new Random(seed);
         var spec = WindowSpec.Random(random, random.Next(4) == 0 ? 300 : 0);
-        using var rig = new WindowRig(spec, random.Next(4) == 0 ? 3 : 1, inLoop);
+        using var rig = new WindowRig(spec, random.Next(4) == 0 ? 3 : 1, inLoop, fuelMax: seed % 2 == 0 ? long.MaxValue : 1 + random.Next(32));
         var partitions = 1 + random.Next(4);
         var orders = 1 + random.Next(30);
         var values = 1 + random.Next(6);
@@ -162,10 +162,10 @@ public sealed unsafe class WindowTests
     private static void RunDeep(int seed)
     {
         var random = new Random(seed);
-        var spec = WindowSpec.Random(random, 700);
-        using var rig = new WindowRig(spec, 1);
+        var spec = WindowSpec.Random(random, 700, reach: 300);
+        using var rig = new WindowRig(spec, 1, fuelMax: seed % 2 == 0 ? long.MaxValue : 1 + random.Next(32));
         var present = new List<(ulong, ulong, ulong)>();
-        ulong orders = seed % 2 == 0 ? 100_000UL : 400UL;
+        ulong orders = (seed % 3) switch { 0 => 100_000, 1 => 400, _ => 4 }; // of few orders, groups of peers are larger than pages
         var time = 0UL;
         for (var round = 0; round < 10; round++, time++)
         {
@@ -190,9 +190,10 @@ public sealed unsafe class WindowTests
             }
 
             rig.CompleteTo(time + 1);
-            rig.MustEqual(time);
         }
 
+        for (var t = 0UL; t < time; t += 1 + (ulong)random.Next(3))
+            rig.MustEqual(t);
         foreach (var (p, o, v) in present)
             rig.Send(p, o, v, time, -1);
         rig.CompleteTo(time + 1);
@@ -211,7 +212,8 @@ internal sealed unsafe class WindowSpec(WindowFunction[] functions, WindowRange[
 
     public int Words => 3 + functions.Length + (2 * frames.Length);
 
-    public static WindowSpec Random(Random random, int padding)
+    /// <param name="reach">Of frames, in rows.</param>
+    public static WindowSpec Random(Random random, int padding, int reach = 5)
     {
         var functions = new List<WindowFunction>();
         for (var left = random.Next(4); left > 0; left--)
@@ -230,12 +232,12 @@ internal sealed unsafe class WindowSpec(WindowFunction[] functions, WindowRange[
         var frames = new List<WindowRange>();
         for (var left = random.Next(functions.Count == 0 ? 1 : 0, 3); left > 0; left--)
         {
-            var start = random.Next(-5, 4);
+            var start = random.Next(-reach, reach - 1);
             frames.Add(random.Next(3) switch
             {
                 0 => new WindowRange(null, 0, ToPeers: true),
-                1 => new WindowRange(null, random.Next(-3, 4)),
-                _ => new WindowRange(start, random.Next(start, start + 5)),
+                1 => new WindowRange(null, random.Next(2 - reach, reach - 1)),
+                _ => new WindowRange(start, random.Next(start, start + reach)),
             });
         }
 
@@ -436,19 +438,18 @@ internal sealed unsafe class WindowRig : IDisposable
     private readonly WindowSpec _spec;
     private readonly Rig _rig;
     private readonly InputHandle<Time>[] _inputs;
-    private readonly Dictionary<int, Frontier<Time>> _frontiers = [];
-    private readonly Dictionary<int, Frontier<Time>> _errorFrontiers = [];
+    private readonly Dictionary<(int Worker, bool IsError), Frontier<Time>> _frontiers = [];
     private readonly List<((ulong, ulong, ulong) Row, ulong Time, long Diff)> _sent = [];
     private readonly List<(string Row, ulong Time, long Diff)> _updates = [];
     private readonly long _before = SlabPool.BytesInUse;
     private readonly bool _inLoop;
     private int _next;
 
-    public WindowRig(WindowSpec spec, int workers, bool inLoop = false)
+    public WindowRig(WindowSpec spec, int workers, bool inLoop = false, long fuelMax = long.MaxValue)
     {
         _spec = spec;
         _inLoop = inLoop;
-        _rig = new Rig(workers, fuelMax: workers == 1 ? long.MaxValue : 5);
+        _rig = new Rig(workers, fuelMax);
         _inputs = new InputHandle<Time>[workers];
         _rig.Build((scope, worker) =>
         {
@@ -468,6 +469,9 @@ internal sealed unsafe class WindowRig : IDisposable
     public int UpdateCount => _updates.Count;
 
     public int BatchMax { get; private set; }
+
+    /// <summary>What the operator keeps.</summary>
+    public long StateBytes => _rig.Group.Workers.Sum(w => w.Statistics().Sum(d => d.Operators.Single(o => o.Name == "window").StateBytes));
 
     public int Steps { get; private set; }
 
@@ -546,23 +550,20 @@ internal sealed unsafe class WindowRig : IDisposable
                 for (var i = 0; i < batch.Count; i++)
                 {
                     var words = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(batch[i]).ToArray();
-                    Add(_frontiers, worker, string.Join(' ', words), batch.TimeAt(i).Value, batch.DiffAt(i));
+                    Add((worker, false), string.Join(' ', words), batch.TimeAt(i).Value, batch.DiffAt(i));
                 }
             },
-            frontier => _frontiers[worker] = frontier);
-        windows.Errors.ForEach(
-            "errors",
-            batch =>
-            {
-                for (var i = 0; i < batch.Count; i++)
-                    Add(_errorFrontiers, worker, System.Text.Encoding.ASCII.GetString(batch[i]), batch.TimeAt(i).Value, batch.DiffAt(i));
-            },
-            frontier => _errorFrontiers[worker] = frontier);
+            frontier => _frontiers[(worker, false)] = frontier);
+        windows.Errors.ForEach("errors", batch =>
+        {
+            for (var i = 0; i < batch.Count; i++)
+                Add((worker, true), System.Text.Encoding.ASCII.GetString(batch[i]), batch.TimeAt(i).Value, batch.DiffAt(i));
+        }, frontier => _frontiers[(worker, true)] = frontier);
     }
 
-    private void Add(Dictionary<int, Frontier<Time>> frontiers, int worker, string row, ulong time, long diff)
+    private void Add((int, bool) stream, string row, ulong time, long diff)
     {
-        Assert.False(frontiers.TryGetValue(worker, out var f) && f.HasPassed(time), "an update came behind the frontier");
+        Assert.False(_frontiers.TryGetValue(stream, out var f) && f.HasPassed(time), "an update came behind the frontier");
         Assert.NotEqual(0, diff);
         _updates.Add((row, time, diff));
     }

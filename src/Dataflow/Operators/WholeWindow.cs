@@ -6,7 +6,7 @@ namespace Materialize.Dataflow.Operators;
 /// <summary>Window functions of a whole partition, for <see cref="GeneralReduceOperator{TTime}"/>: a walk over a partition that was empty and becomes what it is.</summary>
 internal sealed unsafe class WholeWindow : IWholeReduction
 {
-    private readonly WindowEntries _changes = new();
+    private readonly WindowChanges _changes = new();
     private readonly WindowTree _tree;
     private readonly WindowWalk _walk;
     private readonly Output _output;
@@ -16,7 +16,7 @@ internal sealed unsafe class WholeWindow : IWholeReduction
     {
         var needs = new WindowNeeds(plan);
         _tree = new WindowTree(plan.Accumulations, needs.CountsGroups);
-        _walk = new WindowWalk(plan, needs, _tree);
+        _walk = new WindowWalk(needs, _tree);
         _output = new Output(plan, _tree);
         _negativeError = plan.NegativeError.ToArray();
     }
@@ -36,10 +36,14 @@ internal sealed unsafe class WholeWindow : IWholeReduction
         _changes.Set(values, lengths, diffs, count);
         _output.SetKey(key, keyLies: true);
         (_output.Rows, _output.Diffs, _output.Errors) = (output, outputDiffs, errors);
-        _walk.Begin(default, _changes);
+        var partition = default(WindowRoot);
+        _tree.Apply(ref partition, _changes, 0, count);
+        _walk.Begin(default, partition, _changes);
         var fuel = long.MaxValue;
         _walk.Run(ref fuel, _output);
         _output.Finish();
+        _tree.Drop(ref partition);
+        _tree.Collect();
     }
 
     public void Measure(StateMeter meter)
@@ -64,14 +68,15 @@ internal sealed unsafe class WholeWindow : IWholeReduction
 
         public RowWriter Errors { get; set; } = null!;
 
-        protected override void Added(int entry)
+        protected override void Added(int first, int end)
         {
         }
 
-        protected override void Emit(int entry, byte* row, int length, long diff)
+        protected override void Emit(in RowColumn rows, int* entries, long* diffs, bool allCount)
         {
-            Rows.Append(row, length);
-            Diffs.Add(diff);
+            Rows.AppendRange(rows, 0, rows.Count); // one side only: none is 0
+            for (var i = 0; i < rows.Count; i++)
+                Diffs.Add(diffs[i]);
         }
 
         protected override void EmitError(int entry, ReadOnlySpan<byte> error, long diff) => Errors.Append(error);

@@ -1,19 +1,21 @@
+using System.Runtime.CompilerServices;
+
 namespace Materialize.Dataflow.Operators;
 
 /// <summary>
-/// A place in a partition's order: at a row, or past the last. What it walks over is a tree, or that tree with changes that have not been applied to it: so the partition before and after changes can be walked side by side. Copies of a row
-/// are steps of their own for <see cref="Step"/>. A place before the first row is the first row and how many steps are missing to it.
+/// A place in a tree's order: at a row, or past the last. Absent values are passed over. Copies of a row are steps of their own, but for <see cref="NextValue"/>. A place before the first row is the first row and how many steps are missing to it.
 /// </summary>
-/// <remarks>Invariant: the tree's place is the first of its values not before <see cref="Value"/>, and so is the change's; values that come to no copies are passed over. Good while neither tree nor changes change.</remarks>
 internal sealed unsafe class WindowCursor
 {
     private readonly WindowTree _tree;
     private readonly nint[] _pages = new nint[WindowTree.LevelsMax]; // from the leaf up; valid while _levels > 0
     private readonly int[] _indexes = new int[WindowTree.LevelsMax];
+    private WindowRoot _root;
     private int _levels;
-    private bool _isPastTree;   // then the tree's place is past its last value, which is at _indexes
-    private WindowChanges? _changes;
-    private int _change;
+    private byte* _leaf;
+    private int _index;       // in the leaf; past the last row: of the last value and one
+    private int _count;       // of the leaf
+    private bool _isPlain;    // the leaf
 
     public WindowCursor(WindowTree tree)
     {
@@ -37,31 +39,36 @@ internal sealed unsafe class WindowCursor
     /// <summary>Whether there is a row here.</summary>
     public bool HasRow => Value != null && Missing == 0;
 
-    /// <summary>The first change that is not before <see cref="Value"/>.</summary>
-    public int Change => _change;
+    /// <summary>The page that the row is in.</summary>
+    public byte* Leaf => _leaf;
+
+    /// <summary>Which of the leaf's values.</summary>
+    public int Index => _index;
+
+    /// <summary>How many values from here on, with this one, follow each other in the leaf, once each; 0 if the leaf has others.</summary>
+    public int PlainRun => _isPlain && Value != null ? _count - _index : 0;
 
     /// <summary>At the first row.</summary>
-    /// <param name="changes">Null: none, whatever there are.</param>
-    public void ToFirst(in WindowRoot root, WindowChanges? changes)
+    public void ToFirst(in WindowRoot root)
     {
-        SetTree(root, changes);
-        for (var level = _levels - 1; level >= 0; level--)
+        if (!SetTree(root))
+            return;
+        for (var level = _levels - 1; level > 0; level--)
         {
             _indexes[level] = 0;
-            if (level > 0)
-                _pages[level - 1] = (nint)_tree.Child((byte*)_pages[level], 0);
+            _pages[level - 1] = (nint)_tree.Child((byte*)_pages[level], 0);
         }
 
-        _isPastTree = _levels == 0;
-        _change = 0;
+        _index = 0;
+        EnterLeaf();
         Land();
     }
 
     /// <summary>At the first row whose value is not before <paramref name="value"/>.</summary>
-    /// <param name="change">The first of the changes that is not before it.</param>
-    public void ToFirstFrom(in WindowRoot root, WindowChanges? changes, int change, byte* value, int length)
+    public void ToFirstFrom(in WindowRoot root, byte* value, int length)
     {
-        SetTree(root, changes);
+        if (!SetTree(root))
+            return;
         for (var level = _levels - 1; level > 0; level--)
         {
             var page = (byte*)_pages[level];
@@ -69,55 +76,107 @@ internal sealed unsafe class WindowCursor
             _pages[level - 1] = (nint)_tree.Child(page, _indexes[level]);
         }
 
-        _isPastTree = _levels == 0;
-        if (_levels > 0)
-        {
-            var leaf = (byte*)_pages[0];
-            _indexes[0] = WindowTree.Find(leaf, value, length);
-            if (_indexes[0] == WindowTree.CountOf(leaf))
-            {
-                _indexes[0]--;
-                TreeForward();
-            }
-        }
-
-        _change = change;
+        EnterLeaf();
+        _index = WindowTree.Find(_leaf, 0, value, length);
         Land();
     }
 
-    /// <summary>Past the last row.</summary>
-    public void ToEnd(in WindowRoot root, WindowChanges? changes)
+    /// <summary>At the first row after all whose values begin with the bytes of <paramref name="peers"/>.</summary>
+    public void ToFirstPast(in WindowRoot root, byte* peers, int peerBytes)
     {
-        SetTree(root, changes);
-        for (var level = _levels - 1; level >= 0; level--)
+        if (!SetTree(root))
+            return;
+        for (var level = _levels - 1; level > 0; level--)
         {
-            _indexes[level] = WindowTree.CountOf((byte*)_pages[level]) - 1;
-            if (level > 0)
-                _pages[level - 1] = (nint)_tree.Child((byte*)_pages[level], _indexes[level]);
+            var page = (byte*)_pages[level];
+            _indexes[level] = _tree.DescendPast(page, level, peers, peerBytes);
+            _pages[level - 1] = (nint)_tree.Child(page, _indexes[level]);
         }
 
-        _isPastTree = true;
-        _change = changes?.Count ?? 0;
+        EnterLeaf();
+        _index = WindowTree.FindPast(_leaf, 0, peers, peerBytes);
         Land();
+    }
+
+    /// <summary>At a row by its position from 0; before the first row if it is negative, past the last if there are not so many.</summary>
+    public void ToPosition(in WindowRoot root, long position)
+    {
+        if (position < 0)
+        {
+            ToFirst(root);
+            Missing = -position;
+            return;
+        }
+
+        if (!SetTree(root))
+            return;
+        for (var level = _levels - 1; level > 0; level--)
+        {
+            var page = (byte*)_pages[level];
+            var last = WindowLeaf.CountOf(page) - 1;
+            var index = 0;
+            for (long rows; index < last && position >= (rows = _tree.ChildRows(page, index)); index++)
+                position -= rows;
+            _indexes[level] = index;
+            _pages[level - 1] = (nint)_tree.Child(page, index);
+        }
+
+        EnterLeaf();
+        if (_isPlain)
+        {
+            _index = (int)Math.Min(position, _count);
+            Land();
+            return;
+        }
+
+        _index = 0;
+        for (; _index < _count; _index++)
+        {
+            var copies = Math.Max(0, WindowLeaf.DiffAt(_leaf, _index));
+            if (position < copies)
+                break;
+            position -= copies;
+        }
+
+        Land();
+        if (Value != null)
+            Copy = position;
     }
 
     public void CopyFrom(WindowCursor other)
     {
         _levels = other._levels;
-        for (var i = 0; i < _levels; i++)
+        for (var i = 1; i < _levels; i++)
         {
             _pages[i] = other._pages[i];
             _indexes[i] = other._indexes[i];
         }
 
-        _isPastTree = other._isPastTree;
-        _changes = other._changes;
-        _change = other._change;
+        _pages[0] = other._pages[0];
+        _root = other._root;
+        _leaf = other._leaf;
+        (_index, _count, _isPlain) = (other._index, other._count, other._isPlain);
         Value = other.Value;
         (Length, Copies, Copy, Missing) = (other.Length, other.Copies, other.Copy, other.Missing);
     }
 
+    /// <summary>So many positions on, or back.</summary>
+    public void Move(long positions)
+    {
+        if (positions == 0)
+            return;
+        if (_isPlain && Missing == 0 && _index + positions >= 0 && _index + positions < _count)
+        {
+            _index += (int)positions;
+            Load();
+            return;
+        }
+
+        ToPosition(_root, Position() + positions);
+    }
+
     /// <summary>One position on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Step()
     {
         if (Missing > 0)
@@ -126,60 +185,6 @@ internal sealed unsafe class WindowCursor
             Copy++;
         else
             NextValue();
-    }
-
-    /// <summary>So many positions on.</summary>
-    public void Step(long positions)
-    {
-        while (positions > 0 && Value != null)
-        {
-            var here = Missing > 0 ? Math.Min(positions, Missing) : Math.Min(positions, Copies - 1 - Copy);
-            if (Missing > 0)
-                Missing -= here;
-            else
-                Copy += here;
-            positions -= here;
-            if (positions > 0 && Missing == 0)
-            {
-                Step();
-                positions--;
-            }
-        }
-    }
-
-    /// <summary>One position back.</summary>
-    public void StepBack()
-    {
-        if (Missing > 0)
-            Missing++;
-        else if (Copy > 0)
-            Copy--;
-        else if (PreviousValue())
-            Copy = Copies - 1;
-        else
-            Missing = 1;
-    }
-
-    /// <summary>So many positions back.</summary>
-    public void StepBack(long positions)
-    {
-        while (positions > 0)
-        {
-            if (Missing > 0)
-            {
-                Missing += positions;
-                return;
-            }
-
-            var here = Math.Min(positions, Copy);
-            Copy -= here;
-            positions -= here;
-            if (positions > 0)
-            {
-                StepBack();
-                positions--;
-            }
-        }
     }
 
     /// <summary>To the first copy of the row; of the first row, if it is before that.</summary>
@@ -194,189 +199,179 @@ internal sealed unsafe class WindowCursor
     {
         if (Value == null)
             return;
-        if (IsTreeHere())
-            TreeForward();
-        if (IsChangeHere())
-            _change++;
+        _index++;
         Land();
     }
 
-    /// <summary>At the value before, its first copy; false, and nothing moves, if there is none.</summary>
-    public bool PreviousValue()
+    /// <summary>So many values on, no more than <see cref="PlainRun"/>.</summary>
+    public void Skip(int values)
     {
-        var (changeBefore, treeWasPast, moved) = (_change, _isPastTree, 0);
-        while (true)
+        _index += values;
+        Land();
+    }
+
+    /// <summary>Writes the addresses of the rows at the next positions, and goes past them.</summary>
+    /// <param name="to">Zero where there is no row.</param>
+    /// <param name="stride">In words.</param>
+    /// <param name="staysAtFirst">Positions before the first row are the first row.</param>
+    public void Take(nint* to, int stride, int positions, bool staysAtFirst = false)
+    {
+        while (positions > 0)
         {
-            // The greater of the two values before.
-            byte* value = null;
-            var length = 0;
-            var diff = 0L;
-            var order = -1; // < 0: the tree's, > 0: the change's, 0: both
-            var hasTree = TreeBack();
-            if (hasTree)
+            var some = 1;
+            if (Value == null)
             {
-                value = WindowTree.ValueAt((byte*)_pages[0], _indexes[0], out length);
-                diff = WindowTree.Diffs((byte*)_pages[0])[_indexes[0]];
+                some = positions;
+                for (var i = 0; i < some; i++)
+                    to[i * stride] = 0;
+            }
+            else if (Missing > 0)
+            {
+                some = (int)Math.Min(positions, Missing);
+                var row = staysAtFirst ? (nint)WindowValue.Row(Value, Length) : 0;
+                for (var i = 0; i < some; i++)
+                    to[i * stride] = row;
+                Missing -= some;
+            }
+            else if (_isPlain)
+            {
+                some = Math.Min(positions, _count - _index);
+                WindowLeaf.CopyRows(_leaf, _index, some, to, stride);
+                _index += some;
+                Land();
+            }
+            else
+            {
+                *to = (nint)WindowValue.Row(Value, Length);
+                Step();
             }
 
-            if (_changes is not null && _change > 0)
-            {
-                var change = _changes.Value(_change - 1, out var changeLength, out var changeDiff);
-                order = hasTree ? WindowValue.Compare(change, changeLength, value, length) : 1;
-                if (order >= 0)
-                {
-                    diff = order == 0 ? diff + changeDiff : changeDiff;
-                    value = change;
-                    length = changeLength;
-                    _change--;
-                }
-            }
-
-            if (hasTree && order > 0)
-                TreeForward();
-            else if (hasTree)
-                moved++;
-            if (value == null)
-            {
-                // Nothing that counts: back to where it was.
-                for (; moved > 0; moved--)
-                    TreeForward();
-                _change = changeBefore;
-                Core.Invariant.Check(_isPastTree == treeWasPast, "a cursor goes back to where it was");
-                return false;
-            }
-
-            if (diff <= 0)
-                continue;
-            Value = value;
-            (Length, Copies, Copy) = (length, diff, 0);
-            return true;
+            to += some * stride;
+            positions -= some;
         }
     }
 
-    /// <summary>What is before this value in the tree, see <see cref="WindowTree.SumBefore"/>.</summary>
-    public void SumBefore(out long rows, out long groups, byte* accumulators)
+    /// <summary>Which value of the leaf comes first after all peers of value <paramref name="index"/>; -1 if they may go on in the next leaf.</summary>
+    public int PeersEnd(int index, byte* value, int length)
     {
-        if (!_isPastTree || _levels == 0)
+        for (index++; index < _count; index++)
         {
-            _tree.SumBefore(_pages, _indexes, _levels, out rows, out groups, accumulators);
-            return;
+            var next = WindowLeaf.ValueAt(_leaf, index, out var nextLength);
+            if (!WindowValue.ArePeers(value, length, next, nextLength))
+                return index;
         }
 
-        // Past the end: the place after the last value of the last leaf.
-        _indexes[0]++;
-        _tree.SumBefore(_pages, _indexes, _levels, out rows, out groups, accumulators);
-        _indexes[0]--;
+        return IsLastLeaf() ? index : -1;
     }
 
-    private void SetTree(in WindowRoot root, WindowChanges? changes)
+    /// <summary>What is before this value, see <see cref="WindowTree.SumBefore"/>.</summary>
+    public void SumBefore(out long rows, out long groups)
     {
-        _changes = changes;
-        _levels = root.Page == null ? 0 : root.Level + 1;
-        if (_levels > 0)
-            _pages[root.Level] = (nint)root.Page;
+        _indexes[0] = _index;
+        _tree.SumBefore(_pages, _indexes, _levels, out rows, out groups);
     }
 
-    private bool IsTreeHere()
+    // From 0; negative before the first row.
+    private long Position()
     {
-        if (_isPastTree)
+        SumBefore(out var rows, out _);
+        return rows + Copy - Missing;
+    }
+
+    private bool SetTree(in WindowRoot root)
+    {
+        _root = root;
+        (Copy, Missing) = (0, 0);
+        if (root.Page == null)
+        {
+            _levels = 0;
+            Value = null;
+            _leaf = null;
+            (_index, _count, _isPlain) = (0, 0, false);
             return false;
-        var value = WindowTree.ValueAt((byte*)_pages[0], _indexes[0], out var length);
-        return value == Value || (_changes is not null && WindowValue.Compare(value, length, Value, Length) == 0);
+        }
+
+        _levels = root.Level + 1;
+        _pages[root.Level] = (nint)root.Page;
+        return true;
     }
 
-    private bool IsChangeHere()
+    private void EnterLeaf()
     {
-        if (_changes is null || _change >= _changes.Count)
-            return false;
-        var value = _changes.Value(_change, out var length, out _);
-        return value == Value || WindowValue.Compare(value, length, Value, Length) == 0;
+        _leaf = (byte*)_pages[0];
+        _count = WindowLeaf.CountOf(_leaf);
+        _isPlain = WindowLeaf.IsPlain(_leaf);
     }
 
-    // At the first value from both places on that comes to some copies.
+    private void Load()
+    {
+        Value = WindowLeaf.ValueAt(_leaf, _index, out var length);
+        Length = length;
+        Copies = 1;
+    }
+
+    // At the first value from here on that is not absent.
     private void Land()
     {
         Copy = 0;
         Missing = 0;
         while (true)
         {
-            byte* value = null;
-            var length = 0;
-            var diff = 0L;
-            var order = -1; // < 0: the tree's, > 0: the change's, 0: both
-            if (!_isPastTree)
+            if (_index == _count)
             {
-                value = WindowTree.ValueAt((byte*)_pages[0], _indexes[0], out length);
-                diff = WindowTree.Diffs((byte*)_pages[0])[_indexes[0]];
-            }
-
-            if (_changes is not null && _change < _changes.Count)
-            {
-                var change = _changes.Value(_change, out var changeLength, out var changeDiff);
-                order = value == null ? 1 : -WindowValue.Compare(change, changeLength, value, length);
-                if (order >= 0)
+                if (!NextLeaf())
                 {
-                    diff = order == 0 ? diff + changeDiff : changeDiff;
-                    value = change;
-                    length = changeLength;
+                    Value = null;
+                    return;
                 }
             }
 
-            if (value == null || diff > 0)
+            if (_isPlain)
             {
-                Value = value;
-                (Length, Copies) = (length, diff);
+                Load();
                 return;
             }
 
-            if (order <= 0)
-                TreeForward();
-            if (order >= 0)
-                _change++;
+            if (WindowLeaf.DiffAt(_leaf, _index) is > 0 and var copies)
+            {
+                Load();
+                Copies = copies;
+                return;
+            }
+
+            _index++;
         }
     }
 
-    private void TreeForward()
+    private bool IsLastLeaf()
     {
-        var level = 0;
-        while (level < _levels && _indexes[level] + 1 >= WindowTree.CountOf((byte*)_pages[level]))
-            level++;
-        if (level == _levels)
+        for (var level = 1; level < _levels; level++)
         {
-            _isPastTree = true;
-            return;
+            if (_indexes[level] + 1 < WindowLeaf.CountOf((byte*)_pages[level]))
+                return false;
         }
 
+        return true;
+    }
+
+    // False, and nothing moves, at the last.
+    private bool NextLeaf()
+    {
+        var level = 1;
+        while (level < _levels && _indexes[level] + 1 >= WindowLeaf.CountOf((byte*)_pages[level]))
+            level++;
+        if (level >= _levels)
+            return false;
         _indexes[level]++;
         for (; level > 0; level--)
         {
             _pages[level - 1] = (nint)_tree.Child((byte*)_pages[level], _indexes[level]);
-            _indexes[level - 1] = 0;
-        }
-    }
-
-    private bool TreeBack()
-    {
-        if (_levels == 0)
-            return false;
-        if (_isPastTree)
-        {
-            _isPastTree = false;
-            return true;
+            if (level > 1)
+                _indexes[level - 1] = 0;
         }
 
-        var level = 0;
-        while (level < _levels && _indexes[level] == 0)
-            level++;
-        if (level == _levels)
-            return false;
-        _indexes[level]--;
-        for (; level > 0; level--)
-        {
-            _pages[level - 1] = (nint)_tree.Child((byte*)_pages[level], _indexes[level]);
-            _indexes[level - 1] = WindowTree.CountOf((byte*)_pages[level - 1]) - 1;
-        }
-
+        _index = 0;
+        EnterLeaf();
         return true;
     }
 }

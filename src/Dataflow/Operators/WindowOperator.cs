@@ -6,8 +6,8 @@ using Materialize.Dataflow.Traces;
 namespace Materialize.Dataflow.Operators;
 
 // Window functions, kept up to date. Each partition is a tree of its rows in order (WindowTree), of the present only: times are totally ordered, and deltas come whole and in order, so that a partition is worked on at one time after another.
-// For each time: the difference of the output is emitted by walks over the places that its changes touch (WindowWalk), then the changes are applied to the tree. Both are cut into pieces of some milliseconds; the hold stays at the delta's
-// least time until all of it is done.
+// For each time: the changes are applied to the tree, which stays beside what it becomes, and the difference of the output is emitted by walks over both at the places that the changes touch (WindowWalk). Both are cut into pieces of some
+// milliseconds; the hold stays at the delta's least time until all of it is done.
 //
 // Rows are sealed and sorted by an arrangement, of which nobody holds the trace: it keeps nothing.
 
@@ -20,6 +20,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     private const int ChangesPerStep = 1024;
     private const int FlushRows = 8192;
     private const int KeysPerRun = 8192; // rewritten at a time, when they need to be
+    private const long FlushBytes = 4 << 20;
     private const long RetiredBytesMax = 512 * 1024;
     private readonly InputPort<ArrangedDelta<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _ok;
@@ -28,7 +29,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     private readonly WindowTree _tree;
     private readonly WindowWalk _walk;
     private readonly Output _output;
-    private readonly WindowDelta<TTime> _changes = new();
+    private readonly WindowChanges _changes = new();
     private readonly Queue<ArrangedDelta<TTime>> _work = new();
     private readonly byte[] _negativeError;
     private int _row;            // of the first delta: where the running key begins
@@ -41,13 +42,14 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     private bool _isOrdered;
     private Stage _stage;
     private int _applied;
+    private WindowRoot _was; // the partition before the running time
 
     private enum Stage
     {
         Key,
         Time,
-        Walking,
         Applying,
+        Walking,
     }
 
     private WindowOperator(Arranged<TTime> source, string name, WindowPlan plan)
@@ -62,7 +64,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         _negativeError = plan.NegativeError.ToArray();
         var needs = new WindowNeeds(plan);
         _tree = new WindowTree(plan.Accumulations, needs.CountsGroups);
-        _walk = new WindowWalk(plan, needs, _tree);
+        _walk = new WindowWalk(needs, _tree);
         _output = new Output(plan, _tree, this);
     }
 
@@ -116,7 +118,8 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
         foreach (var work in _work)
             work.Release();
         _work.Clear();
-        _partitions.ForEach(root => _tree.Drop(ref *(WindowRoot*)root));
+        if (_tree.HasLargePages)
+            _partitions.ForEach(root => _tree.Drop(ref *(WindowRoot*)root));
         _walk.Dispose();
         _tree.Dispose();
         _partitions.Dispose();
@@ -137,11 +140,12 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
 
     private ref WindowRoot RootOf(byte* partition) => ref *(WindowRoot*)_partitions.Accumulator(partition);
 
-    // After that nothing is looked at any more that was retired.
+    // After that nothing is looked at any more that was retired, except by a walk that is not at its end.
     private void Finish()
     {
         _output.Finish();
-        _tree.Collect();
+        if (_stage is Stage.Key or Stage.Time)
+            _tree.Collect();
     }
 
     private void Flush()
@@ -172,44 +176,63 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
                         break;
                     }
 
-                    _walk.Begin(RootOf(_partition), _changes);
-                    _stage = Stage.Walking;
-                    fuel--;
-                    break;
-                case Stage.Walking:
-                    if (delta.KeysStored)
+                    ref var root = ref RootOf(_partition);
+                    if (_changes.Count <= WindowOutput.EntriesMax && _tree.TryMakeLeaf(ref root, _changes))
                     {
-                        _output.SetKey(delta.Keys.Address(_row), keyLies: true);
-                    }
-                    else
-                    {
-                        scratch = RowHash.Unmix(delta.Hashes[_row]);
-                        _output.SetKey((byte*)&scratch, keyLies: false);
+                        SetKey(delta, &scratch);
+                        _walk.AddLeaf(root.Page, _output);
+                        fuel -= _changes.Count;
+                        _first = _last;
+                        break;
                     }
 
-                    if (!_walk.Run(ref fuel, _output))
-                        return false;
+                    _was = root;
                     _applied = 0;
                     _stage = Stage.Applying;
+                    fuel--;
+                    break;
+                case Stage.Applying:
+                    Apply(ref fuel);
                     break;
                 default:
-                    ref var root = ref RootOf(_partition);
-                    var wasNegative = root.Negatives > 0;
-                    var more = Math.Min(_changes.Count, _applied + ChangesPerStep);
-                    _tree.Apply(ref root, _changes, _applied, more);
-                    fuel -= more - _applied;
-                    _applied = more;
-                    if (wasNegative != root.Negatives > 0)
-                        _output.AddError(_negativeError, root.Negatives > 0 ? 1 : -1);
-                    if (_tree.RetiredBytes > RetiredBytesMax)
-                        Finish();
-                    if (_applied < _changes.Count)
-                        break;
+                    SetKey(delta, &scratch);
+                    if (!_walk.Run(ref fuel, _output))
+                        return false;
                     _first = _last;
                     _stage = Stage.Time;
+                    if (_tree.RetiredBytes > RetiredBytesMax)
+                        Finish();
                     break;
             }
         }
+    }
+
+    private void SetKey(Batch<TTime> delta, ulong* scratch)
+    {
+        if (delta.KeysStored)
+        {
+            _output.SetKey(delta.Keys.Address(_row), keyLies: true);
+            return;
+        }
+
+        *scratch = RowHash.Unmix(delta.Hashes[_row]);
+        _output.SetKey((byte*)scratch, keyLies: false);
+    }
+
+    private void Apply(ref long fuel)
+    {
+        ref var root = ref RootOf(_partition);
+        var more = (int)Math.Min(_changes.Count, _applied + Math.Clamp(fuel, 1, ChangesPerStep));
+        _tree.Apply(ref root, _changes, _applied, more);
+        fuel -= 1 + ((more - _applied) / 4) + (_tree.TakeRewritten() / 8);
+        _applied = more;
+        if (_applied < _changes.Count)
+            return;
+
+        if (_was.Negatives > 0 != root.Negatives > 0)
+            _output.AddError(_negativeError, root.Negatives > 0 ? 1 : -1);
+        _walk.Begin(_was, root, _changes);
+        _stage = Stage.Walking;
     }
 
     private void BeginKey(Batch<TTime> delta)
@@ -317,13 +340,28 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
             Errors.Dispose();
         }
 
-        protected override void Added(int entry) => _times[entry] = Time;
+        protected override void Added(int first, int end) => _times.AsSpan(first, end - first).Fill(Time);
 
-        protected override void Emit(int entry, byte* row, int length, long diff)
+        protected override void Emit(in RowColumn rows, int* entries, long* diffs, bool allCount)
         {
-            Rows.Rows.Append(row, length);
-            Rows.Add(_times[entry], diff);
-            if (Rows.Count >= FlushRows)
+            if (allCount)
+            {
+                Rows.Rows.AppendRange(rows, 0, rows.Count);
+                for (var i = 0; i < rows.Count; i++)
+                    Rows.Add(_times[entries[i]], diffs[i]);
+            }
+            else
+            {
+                for (var i = 0; i < rows.Count; i++)
+                {
+                    if (diffs[i] == 0)
+                        continue;
+                    Rows.Rows.Append(rows.Address(i), rows.Length(i));
+                    Rows.Add(_times[entries[i]], diffs[i]);
+                }
+            }
+
+            if (Rows.Count > FlushRows - EntriesMax || Rows.Bytes > FlushBytes)
                 op.Flush();
         }
 

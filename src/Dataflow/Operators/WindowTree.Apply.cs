@@ -13,6 +13,7 @@ internal sealed unsafe partial class WindowTree
     private long _mergedCapacity;
     private int _mergedCount;
     private bool _grewAtEnd;
+    private long _rewritten;
 
     /// <summary>Values that a page is made of, before it is.</summary>
     private struct Merged
@@ -22,10 +23,20 @@ internal sealed unsafe partial class WindowTree
         public long Diff;
     }
 
-    /// <summary>Adds changes [<paramref name="from"/>, <paramref name="to"/>) to a tree. A few thousand at once: it does not pause.</summary>
+    /// <summary>Values in leaves that were rewritten since it was asked last: what changes cost that lie far apart.</summary>
+    public long TakeRewritten()
+    {
+        var rewritten = _rewritten;
+        _rewritten = 0;
+        return rewritten;
+    }
+
+    /// <summary>
+    /// Makes of a tree that with changes [<paramref name="from"/>, <paramref name="to"/>) too; the former stays as it is until <see cref="Collect"/>. A thousand at once: it does not pause.
+    /// </summary>
     public void Apply(ref WindowRoot root, WindowChanges changes, int from, int to)
     {
-        if (from == to)
+        if (from == to || (root.Level == 0 && ApplyToLeaf(ref root, changes, from, to)))
             return;
         var level = root.Level;
         var list = _lists[level];
@@ -46,15 +57,43 @@ internal sealed unsafe partial class WindowTree
         }
 
         root.Page = list.Count == 0 ? null : *(byte**)list[0];
-        while (root.Page != null && level > 0 && CountOf(root.Page) == 1)
+        while (root.Page != null && level > 0 && WindowLeaf.CountOf(root.Page) == 1)
         {
             var only = Child(root.Page, 0);
-            Retire(root.Page);
+            Retire(root.Page, level);
             root.Page = only;
             level--;
         }
 
         root.Level = root.Page == null ? 0 : level;
+    }
+
+    /// <summary>Makes the tree of a partition that was empty, if its rows are there once each and fit a leaf.</summary>
+    public bool TryMakeLeaf(ref WindowRoot root, WindowChanges changes)
+    {
+        if (root.Page != null || !changes.ArePlain || WindowLeaf.BytesOf(changes.Count, changes.Data(changes.Count) - changes.Data(0), isPlain: true) > PageBytes)
+            return false;
+        root.Page = MakePlainLeaf(changes, 0, changes.Count);
+        return true;
+    }
+
+    // The usual case, a tree that is a leaf and stays one: no sums are made that nobody keeps. False, and nothing done, if it does not.
+    private bool ApplyToLeaf(ref WindowRoot root, WindowChanges changes, int from, int to)
+    {
+        if (root.Page == null && changes.ArePlain)
+            return false;
+        var negatives = root.Negatives;
+        Merge(ref root, root.Page, changes, from, to);
+        if (_mergedCount > 0 && SizeOfMerged(0, _mergedCount) > PageBytes)
+        {
+            root.Negatives = negatives;
+            return false;
+        }
+
+        if (root.Page != null)
+            Retire(root.Page, 0);
+        root.Page = _mergedCount == 0 ? null : MakeLeaf(0, _mergedCount);
+        return true;
     }
 
     private void ApplyTo(ref WindowRoot root, byte* page, int level, WindowChanges changes, int from, int to, RefList output)
@@ -67,7 +106,7 @@ internal sealed unsafe partial class WindowTree
 
         var below = _lists[level - 1];
         below.Clear();
-        var count = CountOf(page);
+        var count = WindowLeaf.CountOf(page);
         var follows = false; // whether a page was rewritten, and no page with rows has come since
         for (int i = 0, next = from; i < count; i++)
         {
@@ -100,7 +139,7 @@ internal sealed unsafe partial class WindowTree
             next = end;
         }
 
-        Retire(page);
+        Retire(page, level);
         MakeInner(below, output);
     }
 
@@ -136,122 +175,6 @@ internal sealed unsafe partial class WindowTree
         return WindowValue.Compare(value, length, bound, boundLength) < 0;
     }
 
-    // ---- Leaves ----------------------------------------------------------------------------------------------------------
-
-    private void RewriteLeaf(ref WindowRoot root, byte* leaf, WindowChanges changes, int from, int to, RefList output)
-    {
-        _mergedCount = 0;
-        _grewAtEnd = false;
-        var count = leaf == null ? 0 : CountOf(leaf);
-        Reserve(count + to - from);
-        var i = 0;
-        while (i < count || from < to)
-        {
-            var merged = new Merged();
-            var order = -1;
-            if (from < to)
-            {
-                merged.Value = changes.Value(from, out merged.Length, out merged.Diff);
-                if (i < count)
-                {
-                    var value = ValueAt(leaf, i, out var length);
-                    order = WindowValue.Compare(merged.Value, merged.Length, value, length);
-                }
-            }
-            else
-            {
-                order = 1;
-            }
-
-            if (order > 0)
-            {
-                merged.Value = ValueAt(leaf, i, out merged.Length);
-                merged.Diff = Diffs(leaf)[i++];
-            }
-            else
-            {
-                _grewAtEnd = i >= count;
-                from++;
-                var old = 0L;
-                if (order == 0)
-                    old = Diffs(leaf)[i++];
-                merged.Diff += old;
-                root.Negatives += (merged.Diff < 0 ? 1 : 0) - (old < 0 ? 1 : 0);
-                if (merged.Diff == 0)
-                    continue;
-            }
-
-            ((Merged*)_merged)[_mergedCount++] = merged;
-        }
-
-        MakeLeaves(output);
-        if (leaf != null)
-            Retire(leaf);
-    }
-
-    private void Reserve(int values)
-    {
-        var bytes = (long)values * sizeof(Merged);
-        if (bytes > _mergedCapacity)
-            _merged = SlabPool.Resize(_merged, ref _mergedCapacity, 0, bytes);
-    }
-
-    // Pages of all that is merged.
-    private void MakeLeaves(RefList output)
-    {
-        var total = 0L;
-        var merged = (Merged*)_merged;
-        for (var i = 0; i < _mergedCount; i++)
-            total += LeafBytesOf(merged[i].Length);
-        const int room = PageBytes - LeafHeader - 8;
-        var pages = (total + room - 1) / room;
-        var target = _grewAtEnd || pages <= 1 ? room : total / pages;
-        for (var from = 0; from < _mergedCount;)
-        {
-            var bytes = 0L;
-            var to = from;
-            while (to < _mergedCount && (to == from || (bytes + LeafBytesOf(merged[to].Length) <= room && bytes < target)))
-                bytes += LeafBytesOf(merged[to++].Length);
-            MakeLeaf(merged + from, to - from, output);
-            from = to;
-        }
-    }
-
-    private static long LeafBytesOf(int length) => 12L + length;
-
-    private void MakeLeaf(Merged* values, int count, RefList output)
-    {
-        var bytes = 0L;
-        for (var i = 0; i < count; i++)
-            bytes += values[i].Length;
-        var leaf = NewPage(DataOffset(count) + bytes);
-        *(int*)leaf = count;
-        var diffs = Diffs(leaf);
-        var ends = (uint*)(leaf + LeafHeader + (8L * count));
-        var data = leaf + DataOffset(count);
-        var end = 0L;
-        var rows = 0L;
-        for (var i = 0; i < count; i++)
-        {
-            ref var value = ref values[i];
-            diffs[i] = value.Diff;
-            rows += Math.Max(0, value.Diff);
-            Unsafe.CopyBlockUnaligned(data + end, value.Value, (uint)value.Length);
-            end += value.Length;
-            ends[i] = checked((uint)end);
-        }
-
-        var reference = output.Add();
-        *(byte**)reference = leaf;
-        WordOf(reference) = BytesVariable.Word(values[0].Value, values[0].Length);
-        RowsOf(reference) = rows;
-        GroupsOf(reference) = _countsGroups ? GroupsIn(leaf, count) : 0;
-        ContinuesOf(reference) = 0;
-        new Span<byte>(reference + RefAccumulators, AccumulatorBytes).Clear();
-        if (AccumulatorBytes > 0)
-            FoldLeaf(leaf, count, reference + RefAccumulators);
-    }
-
     // ---- Inner pages -----------------------------------------------------------------------------------------------------
 
     // Pages over all references of a list.
@@ -271,8 +194,8 @@ internal sealed unsafe partial class WindowTree
     private void MakeInner(RefList below, int from, int to, RefList output)
     {
         var count = to - from;
-        var page = NewPage(InnerHeader + ((long)count * _stride));
-        *(int*)page = count;
+        var page = _pages.Rent(InnerBytes(count));
+        WindowLeaf.SetCount(page, count);
         Unsafe.CopyBlockUnaligned(RefAt(page, 0), below[from], (uint)(count * _stride));
         for (var i = 0; i < count; i++)
         {
@@ -290,8 +213,8 @@ internal sealed unsafe partial class WindowTree
             var child = RefAt(page, i);
             RowsOf(reference) += RowsOf(child);
             GroupsOf(reference) += GroupsOf(child) - ContinuesOf(child);
-            if (AccumulatorBytes > 0)
-                Combine(reference + RefAccumulators, child + RefAccumulators);
+            for (var a = 0; a < _accumulations.Length; a++)
+                _accumulations[a].Combine((nint)(reference + RefAccumulators + _accumulatorOffsets[a]), (nint)(child + RefAccumulators + _accumulatorOffsets[a]));
         }
     }
 
@@ -320,47 +243,31 @@ internal sealed unsafe partial class WindowTree
         var right = *(byte**)list[index];
         if (level > 0)
         {
-            if (CountOf(left) + CountOf(right) > _refsMax / 2)
+            if (WindowLeaf.CountOf(left) + WindowLeaf.CountOf(right) > _refsMax / 2)
                 return;
             var refs = _lists[level - 1]; // free: the page below was made of it
             refs.Clear();
-            refs.Add(RefAt(left, 0), CountOf(left));
-            refs.Add(RefAt(right, 0), CountOf(right));
-            SetContinues(refs, CountOf(left), level - 1);
+            refs.Add(RefAt(left, 0), WindowLeaf.CountOf(left));
+            refs.Add(RefAt(right, 0), WindowLeaf.CountOf(right));
+            SetContinues(refs, WindowLeaf.CountOf(left), level - 1);
             list.Truncate(index - 1);
             MakeInner(refs, 0, refs.Count, list);
         }
         else
         {
-            if (LeafBytes(left) + LeafBytes(right) > 2 * SmallPage)
+            if (WindowLeaf.BytesOf(left) + WindowLeaf.BytesOf(right) > 2 * SmallPage)
                 return;
             _mergedCount = 0;
-            Reserve(CountOf(left) + CountOf(right));
-            Take(left);
-            Take(right);
+            Reserve(WindowLeaf.CountOf(left) + WindowLeaf.CountOf(right));
+            Take(left, 0, WindowLeaf.CountOf(left));
+            Take(right, 0, WindowLeaf.CountOf(right));
             list.Truncate(index - 1);
-            MakeLeaf((Merged*)_merged, _mergedCount, list);
+            AddLeaf(MakeLeaf(0, _mergedCount), list);
         }
 
-        Retire(left);
-        Retire(right);
+        Retire(left, level);
+        Retire(right, level);
         SetContinues(list, index - 1, level);
-    }
-
-    private void Take(byte* leaf)
-    {
-        for (var i = 0; i < CountOf(leaf); i++)
-        {
-            ref var merged = ref ((Merged*)_merged)[_mergedCount++];
-            merged.Value = ValueAt(leaf, i, out merged.Length);
-            merged.Diff = Diffs(leaf)[i];
-        }
-    }
-
-    private static long LeafBytes(byte* leaf)
-    {
-        var count = CountOf(leaf);
-        return DataOffset(count) + ((uint*)(leaf + LeafHeader + (8L * count)))[count - 1];
     }
 
     /// <summary>References one after another.</summary>

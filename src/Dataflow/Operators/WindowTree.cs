@@ -1,20 +1,20 @@
 using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
-using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
 using Materialize.Dataflow.Traces;
 
 namespace Materialize.Dataflow.Operators;
 
-// The rows of a partition in order, with sums: a B+ tree whose pages are never changed in what they hold but rewritten. A leaf holds some dozens of values with their multiplicities. An inner page has for each page below it a reference:
-// address, first 8 bytes of its first value, and sums over all that is below: rows, groups of peers, accumulators. So the sums of all before a place, whatever they are, cost a path: O(log n).
+// The rows of a partition in order, with sums: a B+ tree whose pages are never changed but rewritten. A leaf (WindowLeaf) holds some dozens of values with their multiplicities. An inner page has for each page below it a reference:
+// address, first 8 bytes of its first value, and sums over all that is below: rows, groups of peers, accumulators. So the sums of all before a place, whatever they are, cost a path: O(log n). Most trees are a single leaf, of just the
+// size that it needs, and nothing else.
 //
 // Two neighbouring pages may share a group of peers, which both count; a reference knows whether its page goes on with the last group of the pages before it (under the same parent), and sums subtract it.
 //
 // Changes come in order, many at once: a page gives its changes to the pages below, and gets back what they became: none, one or several references. Leaves that become too large are cut evenly, or, where the change was at the end of
 // the leaf, filled up: what grows at its end, as histories do, makes full pages. Pages that become small are joined with a neighbour.
 //
-// Somebody may still look at the rows of a page that was rewritten (output waits to be finished): pages are retired, and freed by Collect.
+// Since pages are rewritten, a tree as it was stays whole beside what it becomes, and the two share all pages without changes: that is what walks go over. Pages that only the former has are retired, and freed by Collect.
 //
 // A row with a negative multiplicity is kept, since its other half may come, and counts as absent.
 
@@ -37,13 +37,12 @@ internal sealed unsafe partial class WindowTree : IDisposable
     /// <summary>Pages on a path at most.</summary>
     public const int LevelsMax = 16;
 
-    private const int PageBytes = 4096;
-    private const int LeafHeader = 16;  // count, capacity
-    private const int InnerHeader = 16;
+    private const int PageBytes = WindowPages.BlockMax;
+    private const int InnerHeader = 8; // the allocator's 4 bytes, count (2), unused
     private const int RefAccumulators = 32;
-    private readonly SmallBlocks _blocks = new();
-    private readonly List<(nint Page, long Capacity)> _retired = [];
-    private readonly IReadOnlyList<WindowAccumulation> _accumulations;
+    private readonly WindowPages _pages = new();
+    private readonly List<(nint Page, long Bytes)> _retired = [];
+    private readonly WindowAccumulation[] _accumulations;
     private readonly int[] _accumulatorOffsets;
     private readonly bool _countsGroups;
     private readonly int _stride;    // of references
@@ -52,7 +51,7 @@ internal sealed unsafe partial class WindowTree : IDisposable
     /// <param name="countsGroups">Whether groups of peers are counted.</param>
     public WindowTree(IReadOnlyList<WindowAccumulation> accumulations, bool countsGroups)
     {
-        _accumulations = accumulations;
+        _accumulations = [.. accumulations];
         _countsGroups = countsGroups;
         _accumulatorOffsets = new int[accumulations.Count];
         for (var i = 0; i < accumulations.Count; i++)
@@ -79,11 +78,14 @@ internal sealed unsafe partial class WindowTree : IDisposable
     /// <summary>Frees pages that were rewritten: nobody looks at them any more.</summary>
     public void Collect()
     {
-        foreach (var (page, capacity) in _retired)
-            _blocks.Return((byte*)page, capacity);
+        foreach (var (page, bytes) in _retired)
+            _pages.Return((byte*)page, bytes);
         _retired.Clear();
         RetiredBytes = 0;
     }
+
+    /// <summary>Whether there is a page that is to be dropped before the trees are disposed.</summary>
+    public bool HasLargePages => _pages.LargeCount > 0;
 
     /// <summary>Retires all pages of a tree.</summary>
     public void Drop(ref WindowRoot root)
@@ -95,17 +97,17 @@ internal sealed unsafe partial class WindowTree : IDisposable
 
     public void Measure(StateMeter meter)
     {
-        _blocks.Measure(meter);
+        _pages.Measure(meter);
         foreach (var list in _lists)
             list.Measure(meter);
         meter.Slab(0, _mergedCapacity);
     }
 
-    /// <summary>Frees what is not in the trees; each tree was dropped before.</summary>
+    /// <summary>Frees all pages; where there are large ones, each tree was dropped before.</summary>
     public void Dispose()
     {
         Collect();
-        _blocks.Dispose();
+        _pages.Dispose();
         foreach (var list in _lists)
             list.Dispose();
         SlabPool.Return(_merged, _mergedCapacity);
@@ -115,24 +117,11 @@ internal sealed unsafe partial class WindowTree : IDisposable
 
     // ---- Pages -----------------------------------------------------------------------------------------------------------
 
-    public static int CountOf(byte* page) => *(int*)page;
-
-    public static long* Diffs(byte* leaf) => (long*)(leaf + LeafHeader);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static byte* ValueAt(byte* leaf, int index, out int length)
-    {
-        var count = *(int*)leaf;
-        var ends = (uint*)(leaf + LeafHeader + (8L * count));
-        var start = index == 0 ? 0 : ends[index - 1];
-        length = (int)(ends[index] - start);
-        return leaf + DataOffset(count) + start;
-    }
-
     /// <summary>The page below that reference <paramref name="index"/> of an inner page leads to.</summary>
     public byte* Child(byte* page, int index) => *(byte**)RefAt(page, index);
 
-    private static long DataOffset(int count) => (LeafHeader + (12L * count) + 7) & ~7L;
+    /// <summary>The rows below that reference.</summary>
+    public long ChildRows(byte* page, int index) => RowsOf(RefAt(page, index));
 
     private byte* RefAt(byte* page, int index) => page + InnerHeader + ((long)index * _stride);
 
@@ -148,7 +137,7 @@ internal sealed unsafe partial class WindowTree : IDisposable
     {
         for (; level > 0; level--)
             page = Child(page, 0);
-        return ValueAt(page, 0, out length);
+        return WindowLeaf.ValueAt(page, 0, out length);
     }
 
     // The first or the last value that is not absent; there is one.
@@ -156,52 +145,46 @@ internal sealed unsafe partial class WindowTree : IDisposable
     {
         for (; level > 0; level--)
         {
-            var child = last ? CountOf(page) - 1 : 0;
+            var child = last ? WindowLeaf.CountOf(page) - 1 : 0;
             while (RowsOf(RefAt(page, child)) == 0)
                 child += last ? -1 : 1;
             page = Child(page, child);
         }
 
-        var index = last ? CountOf(page) - 1 : 0;
-        while (Diffs(page)[index] <= 0)
+        var index = last ? WindowLeaf.CountOf(page) - 1 : 0;
+        while (WindowLeaf.DiffAt(page, index) <= 0)
             index += last ? -1 : 1;
-        return ValueAt(page, index, out length);
+        return WindowLeaf.ValueAt(page, index, out length);
     }
 
-    private byte* NewPage(long bytes)
-    {
-        var capacity = SmallBlocks.CapacityFor(bytes);
-        var page = _blocks.Rent(capacity);
-        *(long*)(page + 8) = capacity;
-        return page;
-    }
+    private long InnerBytes(int count) => InnerHeader + ((long)count * _stride);
 
-    private void Retire(byte* page)
+    private void Retire(byte* page, int level)
     {
-        var capacity = *(long*)(page + 8);
-        _retired.Add(((nint)page, capacity));
-        RetiredBytes += capacity;
+        var bytes = level == 0 ? WindowLeaf.BytesOf(page) : InnerBytes(WindowLeaf.CountOf(page));
+        _retired.Add(((nint)page, bytes));
+        RetiredBytes += bytes;
     }
 
     private void Drop(byte* page, int level)
     {
         if (level > 0)
         {
-            var count = CountOf(page);
+            var count = WindowLeaf.CountOf(page);
             for (var i = 0; i < count; i++)
                 Drop(Child(page, i), level - 1);
         }
 
-        Retire(page);
+        Retire(page, level);
     }
 
-    // ---- Places and sums -------------------------------------------------------------------------------------------------
+    // ---- Places ----------------------------------------------------------------------------------------------------------
 
     /// <summary>Which page below has <paramref name="value"/>, if any has: the last whose first value is not after it, or the first.</summary>
     public int Descend(byte* page, int level, byte* value, int length)
     {
         var word = BytesVariable.Word(value, length);
-        int low = 1, high = CountOf(page); // the first reference in [low, high) whose value is after
+        int low = 1, high = WindowLeaf.CountOf(page); // the first reference in [low, high) whose value is after
         while (low < high)
         {
             var middle = (low + high) >>> 1;
@@ -227,14 +210,31 @@ internal sealed unsafe partial class WindowTree : IDisposable
         return low - 1;
     }
 
-    /// <summary>The first value of a leaf that is not before <paramref name="value"/>; its count if there is none.</summary>
-    public static int Find(byte* leaf, byte* value, int length)
+    /// <summary>Which page below has the first value that comes after all with the bytes of <paramref name="peers"/>, or has the last of these.</summary>
+    public int DescendPast(byte* page, int level, byte* peers, int peerBytes)
     {
-        int low = 0, high = CountOf(leaf);
+        int low = 1, high = WindowLeaf.CountOf(page);
         while (low < high)
         {
             var middle = (low + high) >>> 1;
-            var v = ValueAt(leaf, middle, out var l);
+            var v = FirstValue(Child(page, middle), level - 1, out var l);
+            if (WindowValue.IsPast(v, l, peers, peerBytes))
+                high = middle;
+            else
+                low = middle + 1;
+        }
+
+        return low - 1;
+    }
+
+    /// <summary>The first value of a leaf from <paramref name="low"/> on that is not before <paramref name="value"/>; its count if there is none.</summary>
+    public static int Find(byte* leaf, int low, byte* value, int length)
+    {
+        var high = WindowLeaf.CountOf(leaf);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            var v = WindowLeaf.ValueAt(leaf, middle, out var l);
             if (WindowValue.Compare(v, l, value, length) < 0)
                 low = middle + 1;
             else
@@ -244,17 +244,69 @@ internal sealed unsafe partial class WindowTree : IDisposable
         return low;
     }
 
-    /// <summary>What is before a place.</summary>
-    /// <param name="levels">Of the tree, with the leaf: pages and indexes from the leaf (0) up.</param>
+    /// <summary>The first value of a leaf from <paramref name="low"/> on after all with the bytes of <paramref name="peers"/>; its count if there is none.</summary>
+    public static int FindPast(byte* leaf, int low, byte* peers, int peerBytes)
+    {
+        var high = WindowLeaf.CountOf(leaf);
+        while (low < high)
+        {
+            var middle = (low + high) >>> 1;
+            var v = WindowLeaf.ValueAt(leaf, middle, out var l);
+            if (WindowValue.IsPast(v, l, peers, peerBytes))
+                high = middle;
+            else
+                low = middle + 1;
+        }
+
+        return low;
+    }
+
+    /// <summary>The last row's value; null if there is no row.</summary>
+    public byte* Last(in WindowRoot root, out int length)
+    {
+        length = 0;
+        if (root.Page == null || (root.Negatives > 0 && RowsIn(root) == 0))
+            return null;
+        return PresentValue(root.Page, root.Level, last: true, out length);
+    }
+
+    // ---- Sums ------------------------------------------------------------------------------------------------------------
+
+    /// <summary>How many rows there are.</summary>
+    public long RowsIn(in WindowRoot root)
+    {
+        if (root.Page == null)
+            return 0;
+        var count = WindowLeaf.CountOf(root.Page);
+        if (root.Level == 0)
+            return RowsIn(root.Page, count);
+        var rows = 0L;
+        for (var i = 0; i < count; i++)
+            rows += RowsOf(RefAt(root.Page, i));
+        return rows;
+    }
+
+    /// <summary>The rows of a leaf's first <paramref name="count"/> values.</summary>
+    public static long RowsIn(byte* leaf, int count)
+    {
+        if (WindowLeaf.IsPlain(leaf))
+            return count;
+        var rows = 0L;
+        for (var i = 0; i < count; i++)
+            rows += Math.Max(0, WindowLeaf.DiffAt(leaf, i));
+        return rows;
+    }
+
+    /// <summary>What is before a value.</summary>
+    /// <param name="pages">On the path to it, from the leaf (0) up.</param>
+    /// <param name="indexes">Of the path.</param>
+    /// <param name="levels">Of the tree, with the leaf.</param>
     /// <param name="rows">Rows before it.</param>
-    /// <param name="groups">Groups of peers of which a row is before it.</param>
-    /// <param name="accumulators">Becomes the sum of their accumulators; null if nobody asks.</param>
-    public void SumBefore(ReadOnlySpan<nint> pages, ReadOnlySpan<int> indexes, int levels, out long rows, out long groups, byte* accumulators)
+    /// <param name="groups">Groups of peers of which a row is before it; 0 if they are not counted.</param>
+    public void SumBefore(ReadOnlySpan<nint> pages, ReadOnlySpan<int> indexes, int levels, out long rows, out long groups)
     {
         rows = 0;
         groups = 0;
-        if (accumulators != null)
-            new Span<byte>(accumulators, AccumulatorBytes).Clear();
         var continues = false; // whether the page in question goes on with the last group counted
         for (var level = levels - 1; level > 0; level--)
         {
@@ -268,8 +320,6 @@ internal sealed unsafe partial class WindowTree : IDisposable
                 rows += RowsOf(reference);
                 groups += GroupsOf(reference) - (isFirst ? (continues ? 1 : 0) : ContinuesOf(reference));
                 isFirst = false;
-                if (accumulators != null)
-                    Combine(accumulators, reference + RefAccumulators);
             }
 
             if (!isFirst)
@@ -279,36 +329,92 @@ internal sealed unsafe partial class WindowTree : IDisposable
         if (levels == 0)
             return;
         var leaf = (byte*)pages[0];
-        var before = indexes[0];
-        var diffs = Diffs(leaf);
-        for (var i = 0; i < before; i++)
-            rows += Math.Max(0, diffs[i]);
-        if (_countsGroups && GroupsIn(leaf, before) is > 0 and var begun)
+        rows += RowsIn(leaf, indexes[0]);
+        if (_countsGroups && GroupsIn(leaf, indexes[0]) is > 0 and var begun)
             groups += begun - (continues ? 1 : 0);
-        if (accumulators != null && before > 0)
-            FoldLeaf(leaf, before, accumulators);
     }
 
-    /// <summary>Folds a row, so many times, into all accumulators at <paramref name="accumulators"/>.</summary>
-    public void Fold(byte* value, int length, long diff, byte* accumulators)
+    /// <summary>Adds the rows at positions [<paramref name="from"/>, <paramref name="to"/>), as far as there are such, to an accumulator. O(log n).</summary>
+    public void AddRange(in WindowRoot root, long from, long to, int accumulation, byte* accumulator)
     {
-        for (var a = 0; a < _accumulations.Count; a++)
-            Fold(a, value, length, diff, accumulators + _accumulatorOffsets[a]);
+        if (root.Page != null && from < to && to > 0)
+            AddRange(root.Page, root.Level, Math.Max(0, from), to, accumulation, accumulator);
+    }
+
+    private void AddRange(byte* page, int level, long from, long to, int accumulation, byte* accumulator)
+    {
+        var count = WindowLeaf.CountOf(page);
+        if (level == 0)
+        {
+            if (WindowLeaf.IsPlain(page))
+                FoldLeaf(page, (int)Math.Min(count, from), (int)Math.Min(count, to), accumulation, accumulator);
+            else
+                FoldCopies(page, from, to, accumulation, accumulator);
+            return;
+        }
+
+        for (var i = 0; i < count && to > 0; i++)
+        {
+            var reference = RefAt(page, i);
+            var rows = RowsOf(reference);
+            if (from <= 0 && to >= rows)
+            {
+                if (rows > 0)
+                    _accumulations[accumulation].Combine((nint)accumulator, (nint)(reference + RefAccumulators + _accumulatorOffsets[accumulation]));
+            }
+            else if (from < rows)
+            {
+                AddRange(*(byte**)reference, level - 1, Math.Max(0, from), Math.Min(to, rows), accumulation, accumulator);
+            }
+
+            from -= rows;
+            to -= rows;
+        }
+    }
+
+    private void FoldCopies(byte* leaf, long from, long to, int accumulation, byte* accumulator)
+    {
+        var count = WindowLeaf.CountOf(leaf);
+        for (var i = 0; i < count && to > 0; i++)
+        {
+            var copies = Math.Max(0, WindowLeaf.DiffAt(leaf, i));
+            var folded = Math.Min(copies, to) - Math.Max(0, from);
+            if (folded > 0)
+            {
+                var value = WindowLeaf.ValueAt(leaf, i, out var length);
+                Fold(accumulation, (nint)WindowValue.Row(value, length), folded, accumulator);
+            }
+
+            from -= copies;
+            to -= copies;
+        }
     }
 
     /// <summary>Folds a row, so many times, into an accumulator of one accumulation.</summary>
-    public void Fold(int accumulation, byte* value, int length, long diff, byte* accumulator)
+    public void Fold(int accumulation, nint row, long diff, byte* accumulator)
     {
         nint key = 0;
-        var row = (nint)WindowValue.Row(value, length);
         var into = (nint)accumulator;
         _accumulations[accumulation].Accumulate(&key, &row, &diff, &into, 1);
     }
 
-    private void Combine(byte* into, byte* from)
+    /// <summary>Folds values [<paramref name="from"/>, <paramref name="to"/>) of a leaf, absent ones left out, into an accumulator of one accumulation.</summary>
+    public void FoldLeaf(byte* leaf, int from, int to, int accumulation, byte* accumulator)
     {
-        for (var a = 0; a < _accumulations.Count; a++)
-            _accumulations[a].Combine((nint)(into + _accumulatorOffsets[a]), (nint)(from + _accumulatorOffsets[a]));
+        const int atOnce = 64;
+        var rows = stackalloc nint[atOnce];
+        var keys = stackalloc nint[atOnce];
+        var into = stackalloc nint[atOnce];
+        var diffs = stackalloc long[atOnce];
+        new Span<nint>(into, Math.Min(atOnce, Math.Max(0, to - from))).Fill((nint)accumulator);
+        for (; from < to; from += atOnce)
+        {
+            var some = Math.Min(atOnce, to - from);
+            WindowLeaf.CopyRows(leaf, from, some, rows, 1);
+            for (var i = 0; i < some; i++)
+                diffs[i] = Math.Max(0, WindowLeaf.DiffAt(leaf, from + i));
+            _accumulations[accumulation].Accumulate(keys, rows, diffs, into, some);
+        }
     }
 
     private static int GroupsIn(byte* leaf, int count)
@@ -318,9 +424,9 @@ internal sealed unsafe partial class WindowTree : IDisposable
         var beforeLength = 0;
         for (var i = 0; i < count; i++)
         {
-            if (Diffs(leaf)[i] <= 0)
+            if (WindowLeaf.DiffAt(leaf, i) <= 0)
                 continue;
-            var value = ValueAt(leaf, i, out var length);
+            var value = WindowLeaf.ValueAt(leaf, i, out var length);
             if (before == null || !WindowValue.ArePeers(before, beforeLength, value, length))
                 groups++;
             before = value;
@@ -328,30 +434,5 @@ internal sealed unsafe partial class WindowTree : IDisposable
         }
 
         return groups;
-    }
-
-    private void FoldLeaf(byte* leaf, int count, byte* accumulators)
-    {
-        const int atOnce = 64;
-        var rows = stackalloc nint[atOnce];
-        var keys = stackalloc nint[atOnce];
-        var into = stackalloc nint[atOnce];
-        var diffs = stackalloc long[atOnce];
-        for (var from = 0; from < count; from += atOnce)
-        {
-            var some = Math.Min(atOnce, count - from);
-            for (var i = 0; i < some; i++)
-            {
-                var value = ValueAt(leaf, from + i, out var length);
-                rows[i] = (nint)WindowValue.Row(value, length);
-                diffs[i] = Math.Max(0, Diffs(leaf)[from + i]);
-            }
-
-            for (var a = 0; a < _accumulations.Count; a++)
-            {
-                new Span<nint>(into, some).Fill((nint)(accumulators + _accumulatorOffsets[a]));
-                _accumulations[a].Accumulate(keys, rows, diffs, into, some);
-            }
-        }
     }
 }

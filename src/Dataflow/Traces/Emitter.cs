@@ -68,7 +68,7 @@ internal static class Emitters
 /// their leading word. Among equal (key, value), diffs of equal compacted times are added up, zeros dropped, the rest written in time order. So the output is in the batch order
 /// if windows come in hash order, whatever the order of the sources: the sum of multisets does not depend on it.
 /// </remarks>
-internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valueWidth) : Emitter<TTime>
+internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, int valueWidth) : Emitter<TTime>
     where TTime : unmanaged, ITime<TTime>
     where TKey : struct, IBytesClass
     where TValue : struct, IBytesClass
@@ -85,6 +85,7 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
     }
 
     private const int SmallRun = 8;
+    private const int HotRun = 256;
     private const long ItemBytesKept = 256 << 10;
     private Item* _items;
     private long _itemsCapacity;
@@ -108,12 +109,12 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
             var end = i + 2;
             while (end < rows && entries[end].Hash == hash)
                 end++;
-            if (end - i > SmallRun || !EmitSmallRun(sources, entries + i, end - i, output))
+            if (!(end - i <= SmallRun ? EmitSmallRun(sources, entries + i, end - i, output) : end - i > HotRun && EmitHotRun(sources, entries + i, end - i, output)))
                 EmitRun(sources, entries + i, end - i, output);
             i = end;
         }
 
-        if (_itemsCapacity > ItemBytesKept)
+        if (_itemsCapacity > ItemBytesKept || _wordsCapacity > ItemBytesKept)
             Dispose();
         output.ExtendDirectory();
     }
@@ -159,14 +160,18 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
     {
         meter.Slab(0, _itemsCapacity);
         meter.Slab(0, _spareCapacity);
+        meter.Slab(0, _wordsCapacity);
     }
 
     public override void Dispose()
     {
         SlabPool.Return(_items, _itemsCapacity);
         SlabPool.Return(_spare, _spareCapacity);
+        SlabPool.Return(_words, _wordsCapacity);
         _items = null;
         _spare = null;
+        _words = null;
+        _wordsCapacity = 0;
         _itemsCapacity = 0;
         _spareCapacity = 0;
     }
@@ -237,23 +242,7 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
             refs[j] = reference;
         }
 
-        for (var i = 0; i < rows;)
-        {
-            var end = i + 1;
-            if (end < rows && words[end] == words[i])
-            {
-                var value = ValueAt(sources, refs[i], out var length);
-                while (end < rows && words[end] == words[i] && !IsAfter(sources, refs[end], value, length))
-                    end++;
-            }
-
-            if (end == i + 1)
-                EmitSingle(sources, new WindowEntry { Hash = entries->Hash, Ref = refs[i] }, output);
-            else
-                EmitEqual(sources, entries->Hash, refs + i, end - i, output);
-            i = end;
-        }
-
+        EmitSorted(sources, entries->Hash, words, refs, rows, output);
         return true;
     }
 
