@@ -2,7 +2,7 @@ using Materialize.Dataflow;
 
 namespace Materialize.Micro;
 
-/// <summary>A workload that the Rust baseline has too, with the checks that both must print.</summary>
+/// <summary>A workload over rows of 8-byte numbers, most of which the Rust baseline has too: with the checks that both must print.</summary>
 internal abstract class SharedWorkload : Workload
 {
     public static readonly Dictionary<string, string> Checks = new()
@@ -31,7 +31,7 @@ internal abstract class SharedWorkload : Workload
 
     protected long[] Sizes { get; }
 
-    protected override string? Expected => Checks.GetValueOrDefault(_name);
+    public override string? Known => Checks.GetValueOrDefault(_name);
 
     protected static unsafe ulong Read(ReadOnlySpan<byte> row, int column) =>
         System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(row)[column];
