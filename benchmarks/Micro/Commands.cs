@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Materialize.Core.Memory;
+using Materialize.Micro.Floors;
 using Materialize.Micro.Kernels;
 
 namespace Materialize.Micro;
@@ -16,17 +17,20 @@ internal static class Commands
         new("workload", "NAME SIZES…", "one workload (names below), compared with plain C# or with what other engines get", ["passes", "report"], Workload),
         new("workloads", "main|sizes|windows|all|small", "the workloads that are reported, each in a process of its own", ["passes", "table"], Workloads),
         new("kernels", "[PATTERN…|small]", "what takes nanoseconds to microseconds, by BenchmarkDotNet", ["table", "report"], RunKernels),
+        new("floors", "", "every figure that the engine is held to, against what it must be; some ten minutes", ["passes", "figures", "table"], RunFloors),
+        new("larger-than-memory", "", "a join whose state is three times the memory it may have, against the same in memory", ["rows"], RunLargerThanMemory),
         new("churn", "", "dataflows come and go while a collection is replaced over and over; fails when memory grows", ["minutes"], RunChurn),
         new("hydration-peek", "", "latencies of lookups while another arrangement hydrates", ["rows", "idle"], RunHydrationPeek),
     ];
 
     private static readonly (string Option, string What)[] Options =
     [
-        ("passes=N", "so many runs of each; medians are reported (1)"),
+        ("passes=N", "so many runs of each; medians are reported (1; floors: 3)"),
         ("table=FILE", "write the table into that file, between its marks <!-- NAME: begin --> and <!-- NAME: end -->"),
         ("report=FILE", "write the figures as JSON"),
         ("minutes=N", "how long (30)"),
-        ("rows=N", "rows that hydrate (10000000)"),
+        ("rows=N", "of hydration-peek: rows that hydrate (10000000); of larger-than-memory: rows a side (12000000)"),
+        ("figures=FILE", "keep what was measured, and go on with what an earlier run kept"),
         ("idle=N", "seconds of lookups before and after (4)"),
     ];
 
@@ -114,6 +118,23 @@ internal static class Commands
         if (arguments.Text("table") is { } table)
             BenchmarkTable.Replace(table, "kernels", KernelBenchmarks.Render(results));
         return 0;
+    }
+
+    private static int RunFloors(Arguments arguments, TextWriter log)
+    {
+        var measured = FloorsCommand.Measure(arguments.Number("passes", 3), arguments.Text("figures"), log);
+        var lines = FloorsCommand.Render(measured).ToList();
+        log.WriteLine(string.Join('\n', lines));
+        if (arguments.Text("table") is { } table)
+            BenchmarkTable.Replace(table, "floors", lines);
+        return FloorsCommand.IsRight(measured) ? 0 : 1;
+    }
+
+    private static int RunLargerThanMemory(Arguments arguments, TextWriter log)
+    {
+        var result = LargerThanMemory.Measure(arguments.Number("rows", LargerThanMemory.Rows), passes: 1);
+        log.WriteLine(result);
+        return result.IsRight ? 0 : 1;
     }
 
     private static int RunChurn(Arguments arguments, TextWriter log)

@@ -54,13 +54,22 @@ internal static unsafe class Calibration
 /// <summary>What the process and the machine are.</summary>
 internal static class Machine
 {
-    /// <summary>Most memory that the process had resident.</summary>
-    public static long PeakMb()
+    /// <summary>Forgets the peak of resident memory; returns what is resident, in bytes.</summary>
+    public static long RestartPeak()
+    {
+        File.WriteAllText("/proc/self/clear_refs", "5");
+        return Status("VmRSS:");
+    }
+
+    /// <summary>Most memory that the process had resident since then, in bytes.</summary>
+    public static long PeakBytes() => Status("VmHWM:");
+
+    private static long Status(string name)
     {
         foreach (var line in File.ReadLines("/proc/self/status"))
         {
-            if (line.StartsWith("VmHWM:", StringComparison.Ordinal))
-                return long.Parse(line["VmHWM:".Length..].Trim().Split(' ')[0]) / 1024;
+            if (line.StartsWith(name, StringComparison.Ordinal))
+                return long.Parse(line[name.Length..].Trim().Split(' ')[0]) * 1024;
         }
 
         return 0;

@@ -25,12 +25,15 @@ internal sealed record Report
 
     public double SingleP99 { get; init; }
 
-    /// <summary>Of the process, resident.</summary>
+    /// <summary>Of the process, resident, since the run began.</summary>
     public long PeakMb { get; init; }
+
+    /// <summary>That, less what was resident before.</summary>
+    public long PeakResidentBytes { get; init; }
 
     public long RowsLoaded { get; init; }
 
-    /// <summary>Native memory that the operators keep, in the end.</summary>
+    /// <summary>Native memory that the operators keep, in the end, when nothing is left to merge.</summary>
     public long HeldBytes { get; init; }
 
     /// <summary>Slabs in use because of the run, in the end.</summary>
@@ -70,6 +73,6 @@ internal sealed record Report
     public override string ToString() =>
         $"load {LoadRate / 1e6:F2} M rows/s, rounds {UpdateRate / 1e6:F3} M updates/s, p50/p99/max {P50:F4}/{P99:F4}/{Max:F4} ms, cpu {LoadCpuRate / 1e6:F2} / {UpdateCpuRate / 1e6:F3}"
         + (SingleP50 == 0 ? "" : $", one update p50/p99 {SingleP50 * 1000:F1}/{SingleP99 * 1000:F1} µs")
-        + $", peak {PeakMb} MB, slabs {SlabBytes >> 10} KiB (at most {PeakSlabBytes >> 10}), managed {ManagedBytes >> 10} KiB"
+        + $", peak {PeakMb} MB, slabs {SlabBytes >> 10} KiB (at most {PeakSlabBytes >> 10}, resident {PeakResidentBytes >> 10}), managed {ManagedBytes >> 10} KiB"
         + $", gc {PauseShare:P2} in {Pauses} pauses, p99.9 {LongestPause:F2} ms, {AllocatedPerSecond / 1e6:F1} MB/s, {Found} {(IsRight ? "OK" : $"WRONG, expected {Expected}")}";
 }

@@ -16,6 +16,7 @@ internal sealed class WorkloadRun : IDisposable
     private double _roundSeconds;
     private long _slabsBefore;
     private long _managedBefore;
+    private long _residentBefore;
     private long _slabs;
     private long _managed;
 
@@ -54,6 +55,7 @@ internal sealed class WorkloadRun : IDisposable
             lane.Workload.Prepare();
         _managedBefore = GC.GetTotalMemory(forceFullCollection: true);
         _slabsBefore = SlabPool.BytesInUse;
+        _residentBefore = Machine.RestartPeak();
         var others = _lanes[1..].Select(lane => new Thread(() => Guarded(lane))).ToList();
         foreach (var thread in others)
             thread.Start();
@@ -111,6 +113,10 @@ internal sealed class WorkloadRun : IDisposable
         });
         lane.SingleLatencies = Rounds(workload, workload.SingleRounds, ref time, workload.SingleRound, null);
         lane.PrintStatistics("rounds");
+        while (workload.Step())
+        {
+        }
+
         lane.HeldBytes = lane.Graph.Statistics().Sum(s => s.StateBytes);
         Together(isFirst, () =>
         {
@@ -148,7 +154,7 @@ internal sealed class WorkloadRun : IDisposable
     {
         var first = _lanes[0].Workload;
         var (rows, updates) = (first.LoadRows, first.Rounds * first.UpdatesPerRound);
-        var peakMb = Machine.PeakMb();
+        var peak = Machine.PeakBytes();
         var check = default(Check);
         foreach (var lane in _lanes)
             check.Add(lane.Workload.Final());
@@ -163,7 +169,8 @@ internal sealed class WorkloadRun : IDisposable
             Max = At(_lanes[0].Latencies, 1),
             SingleP50 = At(_lanes[0].SingleLatencies, 0.5),
             SingleP99 = At(_lanes[0].SingleLatencies, 0.99),
-            PeakMb = peakMb,
+            PeakMb = peak >> 20,
+            PeakResidentBytes = peak - _residentBefore,
             RowsLoaded = rows,
             HeldBytes = _lanes.Sum(l => l.HeldBytes),
             SlabBytes = _slabs,
