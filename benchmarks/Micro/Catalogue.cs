@@ -1,3 +1,5 @@
+using Materialize.Micro.Operators;
+
 namespace Materialize.Micro;
 
 /// <summary>The workloads by name, and the sizes that are reported.</summary>
@@ -39,6 +41,9 @@ internal static class Catalogue
         "window-number 10 1000 20", "window-lag 10 1000 20", "window-sum 10 1000 20", "window-running 10 1000 20", "collect-number 10 1000 20", "collect-lag 10 1000 20", "collect-sum 10 1000 20", "collect-running 10 1000 20",
     ];
 
+    /// <summary>Before an operator's name, as a workload.</summary>
+    public const string OperatorPrefix = "operator-";
+
     private static readonly Entry[] Entries =
     [
         new("arrange", "N E", "N random records arranged by key in E times", sizes => new ArrangeWorkload(sizes)),
@@ -56,17 +61,16 @@ internal static class Catalogue
         new("top3", "N K B R", "the three greatest", sizes => new ExtremesWorkload(3, adversary: false, sizes)),
         new("top3-adversary", "N K B R", "the same, but the greatest values are deleted", sizes => new ExtremesWorkload(3, adversary: true, sizes)),
         new("small-arrangements", "N", "N arrangements of ten rows: the memory that stays", sizes => new SmallArrangementsWorkload(sizes)),
-        .. ((string[])["number", "lag", "sum", "running"]).SelectMany(function => (Entry[])
-        [
-            new($"window-{function}", "P N R", $"the window function {function} over P partitions of N rows; R rounds of one delete and one insert", sizes => new WindowWorkload(function, collects: false, sizes)),
-            new($"collect-{function}", "P N R", "the same by collecting the partition", sizes => new WindowWorkload(function, collects: true, sizes)),
-        ]),
+        .. WindowQuery.Functions.Select(f => new Entry($"window-{f}", "P N R", $"{new WindowQuery(f).What}: P of N rows; R rounds of one delete and one insert", sizes => new WindowWorkload(f, collects: false, sizes))),
+        .. WindowWorkload.Collected.Select(f => new Entry($"collect-{f}", "P N R", "the same by collecting the partition", sizes => new WindowWorkload(f, collects: true, sizes))),
+        .. OperatorCatalogue.All.Select(o => new Entry($"{OperatorPrefix}{o.Name}", "N B R", $"the operator's benchmark: {o.What}", sizes => new OperatorWorkload(o, sizes))),
     ];
 
     /// <param name="Sizes">Their letters.</param>
     private sealed record Entry(string Name, string Sizes, string What, Func<long[], Workload> Create);
 
-    public static IEnumerable<(string Words, string What)> Described => Entries.Select(e => ($"{e.Name} {e.Sizes}", e.What));
+    public static IEnumerable<(string Words, string What)> Described => Entries.Where(e => !e.Name.StartsWith(OperatorPrefix, StringComparison.Ordinal)).Select(e => ($"{e.Name} {e.Sizes}", e.What))
+        .Append(($"{OperatorPrefix}NAME N B R", "an operator of `operators` over N rows; R rounds of B inserts and B deletes of the oldest, then single updates"));
 
     public static Func<Workload> Create(RunSpec run) => () => Find(run.Name).Create([.. run.Sizes]);
 

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Materialize.Core.Memory;
 using Materialize.Micro.Floors;
 using Materialize.Micro.Kernels;
+using Materialize.Micro.Operators;
 
 namespace Materialize.Micro;
 
@@ -15,10 +16,11 @@ internal static class Commands
     private static readonly Command[] All =
     [
         new("workload", "NAME SIZES…", "one workload (names below), compared with plain C# or with what other engines get", ["passes", "report"], Workload),
-        new("workloads", "main|sizes|windows|all|small", "the workloads that are reported, each in a process of its own", ["passes", "table"], Workloads),
+        new("workloads", "main|sizes|windows|all|small", "the workloads that are reported, each in a process of its own", ["passes", "figures", "table"], Workloads),
+        new("operators", "[NAME…] [small]", "each operator: load, rounds of 1000 inserts and deletes, single updates, memory", ["passes", "figures", "table"], RunOperators),
         new("kernels", "[PATTERN…|small]", "what takes nanoseconds to microseconds, by BenchmarkDotNet", ["table", "report"], RunKernels),
         new("floors", "", "every figure that the engine is held to, against what it must be; some ten minutes", ["passes", "figures", "table"], RunFloors),
-        new("larger-than-memory", "", "a join whose state is three times the memory it may have, against the same in memory", ["rows"], RunLargerThanMemory),
+        new(LargerThanMemory.Command, "", "a join whose state is three times the memory it may have, against the same in memory", ["rows"], RunLargerThanMemory),
         new("churn", "", "dataflows come and go while a collection is replaced over and over; fails when memory grows", ["minutes"], RunChurn),
         new("hydration-peek", "", "latencies of lookups while another arrangement hydrates", ["rows", "idle"], RunHydrationPeek),
     ];
@@ -102,12 +104,36 @@ internal static class Commands
             ["small"] => Catalogue.Small,
             var words => throw new UsageException($"workloads wants one of main, sizes, windows, all, small, not \"{string.Join(' ', words)}\""),
         };
-        var results = new List<RunResult>();
-        foreach (var run in runs)
-            results.Add(arguments.Words[0] == "small" ? WorkloadRunner.RunHere(RunSpec.Parse(run), 1, log) : WorkloadRunner.RunApart(RunSpec.Parse(run), arguments.Number("passes", 1)));
+        if (arguments.Words[0] == "small")
+            return RunSmall(runs.Select(RunSpec.Parse), log);
+        var measured = arguments.Measurements(1);
+        var results = runs.Select(run => measured[run]).ToList();
         if (arguments.Text("table") is { } table)
             BenchmarkTable.Write(table, results);
-        return results.TrueForAll(r => r.IsRight) ? 0 : 1;
+        return measured.IsRight ? 0 : 1;
+    }
+
+    // Here, one after the other: for results, not for figures.
+    private static int RunSmall(IEnumerable<RunSpec> runs, TextWriter log) =>
+        runs.Select(run => WorkloadRunner.RunHere(run, 1, log)).ToList().TrueForAll(r => r.IsRight) ? 0 : 1;
+
+    private static int RunOperators(Arguments arguments, TextWriter log)
+    {
+        var small = arguments.Words.Remove("small");
+        var operators = arguments.Words.Count == 0 ? OperatorCatalogue.All : [.. arguments.Words.Select(OperatorCatalogue.Find)];
+        if (small)
+            return RunSmall(operators.Select(o => OperatorTable.Run(o, small)), log);
+        var measured = arguments.Measurements(1);
+        Show(arguments, "operators", OperatorTable.Render([.. operators.Select(o => (o, measured[OperatorTable.Run(o).ToString()]))]), log);
+        return measured.IsRight ? 0 : 1;
+    }
+
+    private static void Show(Arguments arguments, string mark, IEnumerable<string> lines, TextWriter log)
+    {
+        var all = lines.ToList();
+        log.WriteLine(string.Join('\n', all));
+        if (arguments.Text("table") is { } table)
+            BenchmarkTable.Replace(table, mark, all);
     }
 
     private static int RunKernels(Arguments arguments, TextWriter log)
@@ -115,19 +141,16 @@ internal static class Commands
         var small = arguments.Words.Contains("small");
         var results = KernelBenchmarks.Run([.. arguments.Words.Where(w => w != "small")], small);
         arguments.Report(results);
-        if (arguments.Text("table") is { } table)
-            BenchmarkTable.Replace(table, "kernels", KernelBenchmarks.Render(results));
+        Show(arguments, "kernels", KernelBenchmarks.Render(results), log);
         return 0;
     }
 
     private static int RunFloors(Arguments arguments, TextWriter log)
     {
-        var measured = FloorsCommand.Measure(arguments.Number("passes", 3), arguments.Text("figures"), log);
-        var lines = FloorsCommand.Render(measured).ToList();
-        log.WriteLine(string.Join('\n', lines));
-        if (arguments.Text("table") is { } table)
-            BenchmarkTable.Replace(table, "floors", lines);
-        return FloorsCommand.IsRight(measured) ? 0 : 1;
+        var measured = arguments.Measurements(3);
+        measured.Of(FloorTable.Steady, passes: 1);
+        Show(arguments, "floors", FloorTable.Render(measured), log);
+        return measured.IsRight ? 0 : 1;
     }
 
     private static int RunLargerThanMemory(Arguments arguments, TextWriter log)
@@ -163,6 +186,8 @@ internal static class Commands
         public int Number(string option, int otherwise) => Text(option) is not { } text
             ? otherwise
             : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : throw new UsageException($"{option}={text} is no number of at least 1");
+
+        public Measurements Measurements(int passes) => new(Number("passes", passes), Text("figures"));
 
         public void Report<T>(T figures)
         {

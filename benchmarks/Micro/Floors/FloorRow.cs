@@ -6,10 +6,10 @@ namespace Materialize.Micro.Floors;
 /// <param name="Floor">In <paramref name="Unit"/>; null: there is none, the figure is shown.</param>
 /// <param name="IsCeiling">The figure should be at most the floor, not at least.</param>
 /// <param name="Runs">The workloads that the figure comes from, as <see cref="RunSpec"/> writes them; none: kernels.</param>
-internal sealed record FloorRow(string What, double? Floor, bool IsCeiling, string Unit, string[] Runs, Func<Measured, double> Figure)
+internal sealed record FloorRow(string What, double? Floor, bool IsCeiling, string Unit, string[] Runs, Func<Measurements, double> Figure)
 {
     /// <summary>A line of the table: how often the figure is as good as it must be.</summary>
-    public string Render(Measured measured)
+    public string Render(Measurements measured)
     {
         var figure = Figure(measured);
         var ratio = IsCeiling ? Floor / figure : figure / Floor;
@@ -17,22 +17,4 @@ internal sealed record FloorRow(string What, double? Floor, bool IsCeiling, stri
             CultureInfo.InvariantCulture,
             $"| {What} | {(Floor is null ? "" : $"{(IsCeiling ? "≤" : "≥")} {Floor:0.###} {Unit}")} | {figure:0.###} {Unit} | {(ratio is null ? "" : ratio >= 1 ? $"{ratio:F2}" : $"**{ratio:F2}**")} | {(Runs.Length == 0 ? "`kernels`" : string.Join(", ", Runs.Select(r => $"`{r}`")))} |");
     }
-}
-
-/// <summary>What was measured for the table of floors; kept in a file, it can be gone on with.</summary>
-internal sealed record Measured
-{
-    public Dictionary<string, RunResult> Runs { get; init; } = [];
-
-    public KernelsOf? Kernels { get; set; }
-
-    public LargerThanMemory? LargerThanMemory { get; set; }
-
-    public double Median(string run, Func<Report, double> figure) => Runs[run].Median(figure);
-
-    /// <summary>An operation of a kernel, in nanoseconds.</summary>
-    public double Nanoseconds(string kernel) => Kernels!.Results.Nanoseconds(kernel);
-
-    /// <param name="Results">Of <c>kernels</c>.</param>
-    internal sealed record KernelsOf(Kernels.KernelResults Results);
 }

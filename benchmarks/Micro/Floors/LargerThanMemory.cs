@@ -10,6 +10,8 @@ namespace Materialize.Micro.Floors;
 internal sealed record LargerThanMemory(
     string Run, long StateBytes, long BudgetMb, double LoadTimes, double LoadCpuTimes, double RoundTimes, double RoundCpuTimes, long PeakMb, long LimitedPeakMb, bool IsRight)
 {
+    public const string Command = "larger-than-memory";
+
     public const int TimesTheBudget = 3;
 
     /// <summary>Rows a side.</summary>

@@ -6,6 +6,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using Perfolizer.Horology;
 
 namespace Materialize.Micro.Kernels;
 
@@ -19,7 +20,7 @@ internal static class KernelBenchmarks
     public static KernelResults Run(string[] patterns, bool small)
     {
         // In this process: the code that is measured is this program's, and nothing has to be restored or built.
-        var job = (small ? Job.Dry : Job.Default.WithWarmupCount(3).WithIterationCount(10)).WithToolchain(InProcessNoEmitToolchain.Instance);
+        var job = (small ? Job.Dry : Job.Default.WithWarmupCount(3).WithIterationCount(10).WithIterationTime(TimeInterval.FromMilliseconds(200))).WithToolchain(InProcessNoEmitToolchain.Instance);
         var config = ManualConfig.CreateEmpty()
             .AddJob(job)
             .AddLogger(ConsoleLogger.Default)

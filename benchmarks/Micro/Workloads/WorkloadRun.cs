@@ -84,7 +84,6 @@ internal sealed class WorkloadRun : IDisposable
         var isFirst = lane == _lanes[0];
         worker.Accounting = Environment.GetEnvironmentVariable("STATISTICS") is not null;
         lane.Graph = worker.BuildDataflow("workload", workload.Build);
-        worker.StepWhileBusy();
 
         Together(isFirst, _clock.Restart);
         var cpu = ThreadTime.Seconds();
