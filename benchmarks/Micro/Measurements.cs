@@ -12,6 +12,13 @@ internal sealed class Measurements(int passes, string? file)
     private readonly Content _content = file is not null && File.Exists(file) ? JsonSerializer.Deserialize<Content>(File.ReadAllText(file))! : new Content();
     private readonly List<RunResult> _asked = [];
 
+    /// <param name="kernels">Are known already.</param>
+    public Measurements(int passes, KernelResults kernels)
+        : this(passes, (string?)null)
+    {
+        _content.Kernels = kernels;
+    }
+
     /// <summary>A workload as <see cref="RunSpec"/> writes it.</summary>
     public RunResult this[string run] => Of(run, passes);
 

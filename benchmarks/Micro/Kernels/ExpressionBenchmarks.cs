@@ -11,10 +11,10 @@ namespace Materialize.Micro.Kernels;
 /// <summary>
 /// SELECT a + b, c WHERE b &gt; 0 AND a &lt;&gt; 7, by generated code and by the interpreter: with b that may be null and a text c, and with three numbers. Operation: a row.
 /// </summary>
-public class ExpressionBenchmarks
+public class ExpressionBenchmarks : IDisposable
 {
-    private static readonly Selection Mixed = new(SqlType.Int64.Nullable(), SqlType.String.Nullable(), i => Datum.FromString($"row {i}"));
-    private static readonly Selection Plain = new(SqlType.Int64.Nullable(false), SqlType.Int64.Nullable(false), i => Datum.FromInt64(i));
+    private readonly Selection _mixed = new(SqlType.Int64.Nullable(), SqlType.String.Nullable(), i => Datum.FromString($"row {i}"));
+    private readonly Selection _numbers = new(SqlType.Int64.Nullable(false), SqlType.Int64.Nullable(false), i => Datum.FromInt64(i));
 
     [GlobalSetup]
     public void Setup()
@@ -24,19 +24,27 @@ public class ExpressionBenchmarks
     }
 
     [Benchmark(OperationsPerInvoke = KernelIo.Capacity)]
-    public int Generated() => Mixed.Run(Mixed.Kernel);
+    public int Generated() => _mixed.Run(_mixed.Kernel);
 
     [Benchmark(OperationsPerInvoke = KernelIo.Capacity)]
-    public int Interpreted() => Mixed.Interpret();
+    public int Interpreted() => _mixed.Interpret();
 
     [Benchmark(OperationsPerInvoke = KernelIo.Capacity)]
-    public int Numbers_generated() => Plain.Run(Plain.Kernel);
+    public int Numbers_generated() => _numbers.Run(_numbers.Kernel);
 
     [Benchmark(OperationsPerInvoke = KernelIo.Capacity)]
-    public int Numbers_interpreted() => Plain.Interpret();
+    public int Numbers_interpreted() => _numbers.Interpret();
 
     [Benchmark(OperationsPerInvoke = KernelIo.Capacity)]
-    public int Numbers_by_hand() => Plain.Run(ByHand);
+    public int Numbers_by_hand() => _numbers.Run(ByHand);
+
+    [GlobalCleanup]
+    public void Dispose()
+    {
+        _mixed.Dispose();
+        _numbers.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     private static unsafe void ByHand(KernelIo io)
     {
@@ -57,7 +65,7 @@ public class ExpressionBenchmarks
     }
 
     /// <summary>The query over a batch of rows of these types.</summary>
-    private sealed unsafe class Selection
+    private sealed unsafe class Selection : IDisposable
     {
         private readonly ValueArray<ColumnType> _columns;
         private readonly RowLayout _layout;
@@ -122,6 +130,17 @@ public class ExpressionBenchmarks
             }
 
             return _interpreted.Count;
+        }
+
+        public void Dispose()
+        {
+            _rows.Dispose();
+            _interpreted.Dispose();
+            _io.Outputs[0].Dispose();
+            _io.Errors?.Dispose();
+            NativeMemory.Free(_io.Parts[0]);
+            NativeMemory.Free(_io.Selected);
+            NativeMemory.Free(_io.ErrorSelected);
         }
     }
 }

@@ -23,7 +23,7 @@ internal static class KernelBenchmarks
         var job = (small ? Job.Dry : Job.Default.WithWarmupCount(3).WithIterationCount(10).WithIterationTime(TimeInterval.FromMilliseconds(200))).WithToolchain(InProcessNoEmitToolchain.Instance);
         var config = ManualConfig.CreateEmpty()
             .AddJob(job)
-            .AddLogger(ConsoleLogger.Default)
+            .AddLogger(small ? NullLogger.Instance : ConsoleLogger.Default)
             .AddDiagnoser(MemoryDiagnoser.Default)
             .AddColumnProvider(DefaultColumnProviders.Instance)
             .WithArtifactsPath(Path.Combine(AppContext.BaseDirectory, "benchmarks"))
