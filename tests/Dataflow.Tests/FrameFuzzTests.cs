@@ -62,7 +62,7 @@ public sealed class FrameFuzzTests
                 Assign(batch.Times + i, value.ToStamp());
             }
 
-            var bytes = ((IMessage)batch).Encode();
+            var bytes = batch.Encode();
             batch.Release();
             var decoded = UpdateBatchCodec<TTime>.Decode(bytes);
             for (var i = 0; i < 20; i++)
@@ -157,7 +157,7 @@ public sealed class FrameFuzzTests
         }
 
         var batch = builder.Build()!;
-        var bytes = ((IMessage)batch).Encode();
+        var bytes = batch.Encode();
         batch.Release();
         return bytes;
     }

@@ -14,14 +14,15 @@ namespace Materialize.Core.Memory;
 /// 12–19 ms for join when the arenas were tried on them), huge pages nowhere made large merges pay a fault each 4 KiB (performance.md §1).
 /// What is long-lived and read at random, as tables are, asks for <see cref="RentHuge"/>. Recycled memory is dirty: nobody may rely on
 /// zeroes.</para>
-/// <para>Any thread. Each class is a stack under a spin lock held for a few instructions; a thread asks for kilobytes at a
-/// time, so that contention does not matter.</para>
+/// <para>Any thread. Each class is a stack under a spin lock held for a few instructions, and small slabs mostly come from the thread's own
+/// (<see cref="ThreadSlabs"/>), so that contention does not matter.</para>
 /// </remarks>
 public static unsafe partial class SlabPool
 {
     private const int MinShift = 10;
     private const int MaxShift = 24;
     private const long ArenaBytes = 32L << 20;
+    private const long PopulateBytes = 256L << 10;
 
     private const int TrimShift = 14; // smaller slabs are few bytes in all, and each would be a system call
 
@@ -29,7 +30,7 @@ public static unsafe partial class SlabPool
     private static readonly Lock ArenaLock = new(); // guards the arena that slabs are carved from; held for arithmetic or one mmap
     private static byte* _arena;
     private static long _arenaLeft;
-    private static long _bytesInUse;
+    private static byte* _populated; // where the arena's pages begin that have not been asked for
     private static long _bytesMapped;
 
     // Fixed when the process starts, so that the compiler drops the checks where it is off.
@@ -38,7 +39,7 @@ public static unsafe partial class SlabPool
     private static volatile Scratch? _scratch;
 
     /// <summary>Bytes handed out and not yet freed, in whole slabs, those in scratch files included.</summary>
-    public static long BytesInUse => Volatile.Read(ref _bytesInUse);
+    public static long BytesInUse => ThreadSlabs.BytesInUse;
 
     /// <summary>Bytes that the process has from the system, in use or waiting to be; what <see cref="Trim"/> has given back does not count.</summary>
     public static long BytesHeld
@@ -101,7 +102,7 @@ public static unsafe partial class SlabPool
             var slab = scratch.TryRent(capacity);
             if (slab != null)
             {
-                Interlocked.Add(ref _bytesInUse, capacity);
+                ThreadSlabs.Current.Count(capacity);
                 Tracker?.Rented(slab, capacity);
                 return slab;
             }
@@ -130,18 +131,20 @@ public static unsafe partial class SlabPool
     {
         Debug.Assert(capacity == CapacityFor(capacity), "ask CapacityFor first");
         byte* slab;
+        var own = ThreadSlabs.Current;
         if (capacity > 1L << MaxShift)
         {
             slab = Map(capacity, huge: true);
         }
         else
         {
-            slab = Classes[System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift].Pop();
+            var index = ClassOf(capacity);
+            slab = capacity <= ThreadSlabs.SlabBytesMax ? own.Pop(index) : Take(index);
             if (slab == null)
                 slab = Carve(capacity);
         }
 
-        Interlocked.Add(ref _bytesInUse, capacity);
+        own.Count(capacity);
         Tracker?.Rented(slab, capacity);
         return slab;
     }
@@ -153,7 +156,7 @@ public static unsafe partial class SlabPool
     /// <param name="capacity">A multiple of 4 KiB; worth it from some MiB on.</param>
     public static byte* RentHuge(long capacity)
     {
-        Interlocked.Add(ref _bytesInUse, capacity);
+        ThreadSlabs.Current.Count(capacity);
         var slab = Map(capacity, huge: true);
         Tracker?.Rented(slab, capacity);
         return slab;
@@ -162,7 +165,7 @@ public static unsafe partial class SlabPool
     /// <summary>Gives back what <see cref="RentHuge"/> gave, with the same capacity.</summary>
     public static void ReturnHuge(void* slab, long capacity)
     {
-        Interlocked.Add(ref _bytesInUse, -capacity);
+        ThreadSlabs.Current.Count(-capacity);
         Tracker?.Returned((byte*)slab, capacity);
         Unmap(slab, capacity);
     }
@@ -181,7 +184,8 @@ public static unsafe partial class SlabPool
     {
         if (slab == null)
             return;
-        Interlocked.Add(ref _bytesInUse, -capacity);
+        var own = ThreadSlabs.Current;
+        own.Count(-capacity);
         Tracker?.Returned((byte*)slab, capacity);
         if (capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.TryReturn(slab))
             return;
@@ -194,8 +198,19 @@ public static unsafe partial class SlabPool
 #if DEBUG
         NativeMemory.Fill(slab, (nuint)Math.Min(capacity, 4096), 0xDD); // a reader of freed rows should see nonsense
 #endif
-        Classes[System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift].Push((byte*)slab);
+        if (capacity <= ThreadSlabs.SlabBytesMax)
+            own.Push(ClassOf(capacity), (byte*)slab);
+        else
+            GiveBack(ClassOf(capacity), (byte*)slab);
     }
+
+    /// <summary>A free slab of a class, if there is one that no thread keeps to itself.</summary>
+    internal static byte* Take(int index) => Classes[index].Pop();
+
+    /// <summary>Makes a slab of a class free for all.</summary>
+    internal static void GiveBack(int index, byte* slab) => Classes[index].Push(slab);
+
+    private static int ClassOf(long capacity) => System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift;
 
     /// <summary>
     /// A slab of at least <paramref name="bytes"/> that begins with the first <paramref name="used"/> bytes of <paramref name="slab"/>,
@@ -208,7 +223,7 @@ public static unsafe partial class SlabPool
             return slab;
         if (slab != null && wanted < capacity && wanted >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.TryShrink(slab, wanted))
         {
-            Interlocked.Add(ref _bytesInUse, wanted - capacity);
+            ThreadSlabs.Current.Count(wanted - capacity);
             Tracker?.Returned(slab, capacity);
             Tracker?.Rented(slab, wanted);
             capacity = wanted;
@@ -220,7 +235,7 @@ public static unsafe partial class SlabPool
             // A mapping's tail can be given back in place.
             munmap(slab + wanted, (nuint)(capacity - wanted));
             Interlocked.Add(ref _bytesMapped, wanted - capacity);
-            Interlocked.Add(ref _bytesInUse, wanted - capacity);
+            ThreadSlabs.Current.Count(wanted - capacity);
             Tracker?.Returned(slab, capacity);
             Tracker?.Rented(slab, wanted);
             capacity = wanted;
@@ -270,14 +285,26 @@ public static unsafe partial class SlabPool
                 }
 
                 _arena = Map(ArenaBytes, huge: false);
+                _populated = _arena;
                 _arenaLeft = ArenaBytes;
             }
 
             var slab = _arena;
+            if (capacity <= PopulateBytes && slab + capacity > _populated)
+                Populate(slab, Math.Min(PopulateBytes, _arenaLeft));
             _arena += capacity;
             _arenaLeft -= capacity;
             return slab;
         }
+    }
+
+    // Pages that are about to be written to, all at once: a page of one's own is some 300 ns of faulting, a page of many half of that. Larger slabs are often not filled.
+    private static void Populate(byte* from, long bytes)
+    {
+        const int populateWrite = 23;
+        if (OperatingSystem.IsLinux())
+            madvise(from, (nuint)bytes, populateWrite); // kernels before 5.14 refuse, and pages come one by one
+        _populated = from + bytes;
     }
 
     private static bool CanTrim => OperatingSystem.IsLinux();

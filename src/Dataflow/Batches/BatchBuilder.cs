@@ -139,22 +139,20 @@ internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unm
     {
         if (Count == 0)
             return null;
-        var batch = new UpdateBatch<TTime>
-        {
-            Rows = Rows.Detach(),
-            Keys = Keys?.Detach() ?? default,
-            IsKeyed = Keys is not null,
-            Hashes = _hashes,
-            HashesCapacity = _hashesCapacity,
-            Times = _times,
-            TimesCapacity = _timesCapacity,
-            UniformTime = _uniformTime,
-            MinTime = _minTime,
-            Diffs = _diffs,
-            DiffsCapacity = _diffsCapacity,
-            UniformDiff = _uniformDiff,
-            Count = Count,
-        };
+        var batch = UpdateBatch<TTime>.New();
+        batch.Rows = Rows.Detach();
+        batch.Keys = Keys?.Detach() ?? default;
+        batch.IsKeyed = Keys is not null;
+        batch.Hashes = _hashes;
+        batch.HashesCapacity = _hashesCapacity;
+        batch.Times = _times;
+        batch.TimesCapacity = _timesCapacity;
+        batch.UniformTime = _uniformTime;
+        batch.MinTime = _minTime;
+        batch.Diffs = _diffs;
+        batch.DiffsCapacity = _diffsCapacity;
+        batch.UniformDiff = _uniformDiff;
+        batch.Count = Count;
         Forget();
         return batch;
     }

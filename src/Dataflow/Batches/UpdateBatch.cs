@@ -12,9 +12,9 @@ namespace Materialize.Dataflow;
 /// </summary>
 /// <remarks>
 /// A callback borrows its batch; to keep it longer, <see cref="AddReference"/> and later <see cref="Release"/>. Counting is atomic, since
-/// batches cross threads.
+/// batches cross threads. The object itself is used again after its last release (a small update makes one for each operator that it goes through): a release too many ends the worker.
 /// </remarks>
-public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged, ITime<TTime>
+public sealed unsafe class UpdateBatch<TTime> : Message where TTime : unmanaged, ITime<TTime>
 {
     internal RowColumn Rows;
     internal RowColumn Keys;          // only on keyed channels
@@ -27,25 +27,47 @@ public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged
     internal long* Diffs;             // null: all UniformDiff
     internal long DiffsCapacity;
     internal long UniformDiff;
+    private const int FreeMax = 32;
+
+    [ThreadStatic]
+    private static Stack<UpdateBatch<TTime>>? _free;
+
     private int _references = 1;
     private long _measured;
 
-    internal UpdateBatch()
+    private UpdateBatch()
     {
     }
 
-    public int Count { get; internal set; }
+    /// <summary>An empty one with one reference, the caller's, who fills it.</summary>
+    internal static UpdateBatch<TTime> New()
+    {
+        if (_free is null || !_free.TryPop(out var batch))
+            return new UpdateBatch<TTime>();
+        batch._references = 1;
+        return batch;
+    }
+
+    public int Count
+    {
+        get => Updates;
+        internal set => Updates = value;
+    }
 
     public RowShape Shape => Rows.Shape;
 
     /// <summary>The totally least time of any update.</summary>
-    public TTime MinTime { get; internal set; }
+    public TTime MinTime
+    {
+        get;
+        internal set
+        {
+            field = value;
+            MinStamp = value.ToStamp();
+        }
+    }
 
-    Stamp IMessage.MinStamp => MinTime.ToStamp();
-
-    int IMessage.Updates => Count;
-
-    public long Bytes => Rows.Capacity + Keys.Capacity + HashesCapacity + TimesCapacity + DiffsCapacity;
+    public override long Bytes => Rows.Capacity + Keys.Capacity + HashesCapacity + TimesCapacity + DiffsCapacity;
 
     /// <summary>The bytes of a row; valid while the batch is.</summary>
     public ReadOnlySpan<byte> this[int index]
@@ -67,11 +89,9 @@ public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public long DiffAt(int index) => Diffs == null ? UniformDiff : Diffs[index];
 
-    byte[] IMessage.Encode() => UpdateBatchCodec<TTime>.Encode(this);
+    internal override byte[] Encode() => UpdateBatchCodec<TTime>.Encode(this);
 
-    void IMessage.Measure(StateMeter meter) => Measure(meter);
-
-    internal void Measure(StateMeter meter)
+    internal override void Measure(StateMeter meter)
     {
         if (!meter.IsFirst(ref _measured))
             return;
@@ -83,14 +103,15 @@ public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged
         meter.Slab((long)Count * sizeof(long), DiffsCapacity);
     }
 
-    public void AddReference() => Interlocked.Increment(ref _references);
+    public override void AddReference() => Interlocked.Increment(ref _references);
 
-    public void Release()
+    public override void Release()
     {
         var left = Interlocked.Decrement(ref _references);
-        Debug.Assert(left >= 0, "released more often than referenced");
-        if (left == 0)
-            Free();
+        if (left > 0)
+            return;
+        Core.Invariant.Check(left == 0, "a batch is released as often as it is referenced");
+        Free();
     }
 
     /// <summary>Whether the caller, who holds a reference, is the only holder: it may then take the columns apart.</summary>
@@ -113,28 +134,14 @@ public sealed unsafe class UpdateBatch<TTime> : IMessage where TTime : unmanaged
         SlabPool.Return(Times, TimesCapacity);
         SlabPool.Return(Diffs, DiffsCapacity);
         Hashes = null;
+        HashesCapacity = 0;
         Times = null;
+        TimesCapacity = 0;
         Diffs = null;
+        DiffsCapacity = 0;
+        _measured = 0;
+        _free ??= new Stack<UpdateBatch<TTime>>(FreeMax);
+        if (_free.Count < FreeMax)
+            _free.Push(this);
     }
-}
-
-/// <summary>What flows on an edge of a dataflow.</summary>
-internal interface IMessage
-{
-    /// <summary>No update in it is before this.</summary>
-    Stamp MinStamp { get; }
-
-    int Updates { get; }
-
-    long Bytes { get; }
-
-    /// <summary>Counts the memory that it keeps, once.</summary>
-    void Measure(StateMeter meter);
-
-    /// <summary>As bytes for another process.</summary>
-    byte[] Encode();
-
-    void AddReference();
-
-    void Release();
 }

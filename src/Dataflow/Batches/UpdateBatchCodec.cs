@@ -42,7 +42,9 @@ internal static unsafe class UpdateBatchCodec<TTime> where TTime : unmanaged, IT
         var flags = Read<int>(ref bytes);
         if (count <= 0 || (flags & ~15) != 0)
             throw new InvalidDataException($"a batch of {count} updates, flags {flags}");
-        var batch = new UpdateBatch<TTime> { Count = count, IsKeyed = (flags & 1) != 0 };
+        var batch = UpdateBatch<TTime>.New();
+        batch.Count = count;
+        batch.IsKeyed = (flags & 1) != 0;
         try
         {
             ReadRows(ref bytes, count, ref batch.Rows);

@@ -70,6 +70,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         }
 
         // What is being sealed is finished before anything later is, a part of it in each run.
+        SeeFrontiers();
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
         if (!_isSealing && frontier.CompareTo(_sealed) > 0)
         {

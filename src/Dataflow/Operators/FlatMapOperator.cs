@@ -64,7 +64,7 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
         Flush();
         var least = Stamp.Closed;
         foreach (var batch in _waiting)
-            least = Stamp.Min(least, ((IMessage)batch).MinStamp);
+            least = Stamp.Min(least, batch.MinStamp);
         SetHold(least.IsClosed ? null : least);
         if (_waiting.Count > 0)
             ActivateWithCredit();

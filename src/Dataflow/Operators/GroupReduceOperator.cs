@@ -46,6 +46,7 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
             delta.Release();
         }
 
+        SeeFrontiers();
         var fuel = Fuel(RowsPerRun);
         while (fuel > 0 && _work.TryPeek(out var work))
         {

@@ -58,6 +58,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         while (_input.TryTake(out var batch))
             _stash.Add(batch);
 
+        SeeFrontiers();
         var fuel = Graph.Worker.IsCongested ? 0 : Fuel(RowsPerRun);
         while (fuel > 0)
         {

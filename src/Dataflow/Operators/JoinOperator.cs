@@ -50,6 +50,7 @@ internal sealed class JoinOperator<TTime> : Operator where TTime : unmanaged, IT
     public override void Run()
     {
         TakeDeltas();
+        SeeFrontiers();
         var fuel = Graph.Worker.IsCongested ? 0 : Fuel(RowsPerRun);
         while (fuel > 0 && _work.TryPeek(out var work))
         {

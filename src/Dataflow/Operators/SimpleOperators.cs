@@ -346,7 +346,7 @@ internal sealed class ForEachOperator<TTime> : Operator where TTime : unmanaged,
             batch.Release();
         }
 
-        // Messages just taken are counted until the end of the pass: the frontier tells of what was seen before it.
+        SeeFrontiers();
         var frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
         if (_onFrontier is null || (_last is { } last && last.CompareTo(frontier) == 0))
             return;
@@ -373,6 +373,7 @@ internal sealed class ProbeOperator<TTime> : Operator where TTime : unmanaged, I
     {
         while (_input.TryTake(out var batch))
             batch.Release();
+        SeeFrontiers();
         _probe.Frontier = Frontier<TTime>.FromStamp(_input.FrontierStamp);
     }
 }

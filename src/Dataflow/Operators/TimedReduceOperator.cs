@@ -87,6 +87,13 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
             _folding.Enqueue(batch);
         }
 
+        // With the input empty, the time may be complete.
+        if (fuel > 0)
+        {
+            SeeFrontiers();
+            Advance(Frontier<TTime>.FromStamp(_input.FrontierStamp), ref fuel);
+        }
+
         Flush();
         if (fuel <= 0)
             ActivateWithCredit();

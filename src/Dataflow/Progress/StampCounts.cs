@@ -2,31 +2,46 @@ namespace Materialize.Dataflow.Progress;
 
 /// <summary>
 /// How often each time is outstanding at one place of a dataflow. Counts may be negative for a while: a receiver's "consumed" can
-/// arrive before the sender's "produced". Usually one or two times: a sorted array.
+/// arrive before the sender's "produced". Nearly always no time or one, which is kept in place; else a sorted array.
 /// </summary>
 internal sealed class StampCounts
 {
-    private Stamp[] _stamps = new Stamp[2];
-    private long[] _counts = new long[2];
-    private int _used;
+    private Stamp _only;     // while there is at most one
+    private long _onlyCount; // 0: there is none
+    private (Stamp Stamp, long Count)[]? _sorted;
+    private int _used;       // of _sorted; 0 while there is at most one
 
     /// <summary>The least time with a positive count; <see cref="Stamp.Closed"/> if there is none.</summary>
     public Stamp Min { get; private set; } = Stamp.Closed;
 
-    public bool IsEmpty => _used == 0;
+    public bool IsEmpty => Distinct == 0;
 
-    public int Distinct => _used;
+    public int Distinct => _used > 0 ? _used : _onlyCount != 0 ? 1 : 0;
 
     /// <summary>Adds <paramref name="delta"/>; whether <see cref="Min"/> changed.</summary>
     public bool Update(Stamp stamp, long delta)
     {
+        if (_used > 0 || (_onlyCount != 0 && _only != stamp))
+            return UpdateSorted(stamp, delta);
+        _only = stamp;
+        _onlyCount += delta;
+        return SetMin(_onlyCount > 0 ? stamp : Stamp.Closed);
+    }
+
+    private bool UpdateSorted(Stamp stamp, long delta)
+    {
+        if (delta == 0)
+            return false;
+        _sorted ??= new (Stamp, long)[4];
+        if (_used == 0)
+            _sorted[_used++] = (_only, _onlyCount);
         var i = _used;
-        while (i > 0 && _stamps[i - 1] > stamp)
+        while (i > 0 && _sorted[i - 1].Stamp > stamp)
             i--;
-        if (i > 0 && _stamps[i - 1] == stamp)
+        if (i > 0 && _sorted[i - 1].Stamp == stamp)
         {
-            _counts[--i] += delta;
-            if (_counts[i] == 0)
+            _sorted[--i].Count += delta;
+            if (_sorted[i].Count == 0)
                 RemoveAt(i);
         }
         else
@@ -37,13 +52,24 @@ internal sealed class StampCounts
         var min = Stamp.Closed;
         for (var j = 0; j < _used; j++)
         {
-            if (_counts[j] > 0)
+            if (_sorted[j].Count > 0)
             {
-                min = _stamps[j];
+                min = _sorted[j].Stamp;
                 break;
             }
         }
 
+        if (_used == 1)
+        {
+            (_only, _onlyCount) = _sorted[0];
+            _used = 0;
+        }
+
+        return SetMin(min);
+    }
+
+    private bool SetMin(Stamp min)
+    {
         var changed = min != Min;
         Min = min;
         return changed;
@@ -51,23 +77,16 @@ internal sealed class StampCounts
 
     private void InsertAt(int i, Stamp stamp, long count)
     {
-        if (_used == _stamps.Length)
-        {
-            Array.Resize(ref _stamps, _used * 2);
-            Array.Resize(ref _counts, _used * 2);
-        }
-
-        Array.Copy(_stamps, i, _stamps, i + 1, _used - i);
-        Array.Copy(_counts, i, _counts, i + 1, _used - i);
-        _stamps[i] = stamp;
-        _counts[i] = count;
+        if (_used == _sorted!.Length)
+            Array.Resize(ref _sorted, _used * 2);
+        Array.Copy(_sorted, i, _sorted, i + 1, _used - i);
+        _sorted[i] = (stamp, count);
         _used++;
     }
 
     private void RemoveAt(int i)
     {
         _used--;
-        Array.Copy(_stamps, i + 1, _stamps, i, _used - i);
-        Array.Copy(_counts, i + 1, _counts, i, _used - i);
+        Array.Copy(_sorted!, i + 1, _sorted!, i, _used - i);
     }
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.InteropServices;
 using Materialize.Core;
 using Materialize.Dataflow.Runtime;
 
@@ -10,15 +11,14 @@ namespace Materialize.Dataflow.Progress;
 // capability) by which an operator may still send. Each worker keeps, for each place, the count of outstanding times *over all
 // workers*, and derives each input's frontier: the least time that any pointstamp upstream of it can still turn into.
 //
-// Safety. During a pass a worker collects what it did (consumed −1, produced +1, hold moved −1 +1) and publishes the sum as one atomic
-// message, in order, to each peer. A worker that has seen only some of the messages of others has a conservative view: whatever entitled
-// the author of an unseen message to send (a batch not yet consumed, or a hold) is withdrawn only by that same message or a later one.
-// A count may be negative meanwhile (a receiver consumed a batch whose sender's message is still under way): only positive counts hold
-// a frontier back, and the sender's entitlement is still counted.
+// Safety. What a worker does (consumed −1, produced +1, hold moved −1 +1) it counts itself at once; for its peers it collects a pass's worth and publishes the sum as one atomic message, in order. A worker that
+// has seen only some of the messages of others has a conservative view: whatever entitled the author of an unseen message to send (a batch not yet consumed, or a hold) is withdrawn only by that same message or
+// a later one. A count may be negative meanwhile (a receiver consumed a batch whose sender's message is still under way): only positive counts hold a frontier back, and the sender's entitlement is still counted.
+// Between runs of operators a worker's own counts are whole: each run withdraws an entitlement only after it has used it.
 //
-// Times are totally ordered here (see ITime), so that a frontier is one Stamp. Frontiers are propagated in topological order from the
-// places that changed; cost is O(changed), not O(operators). In a dataflow with loops, a change recomputes all of it: a frontier in a loop
-// supports itself, and only a least fixed point from the pointstamps alone is right.
+// Times are totally ordered here (see ITime), so that a frontier is one Stamp. Frontiers are propagated in topological order from the places that changed: cost is O(changed), not O(operators), so that it is done
+// before each run, and an operator may look again at what can still come once it has taken its messages (Refresh). So a small change goes from the inputs to the last sink in one pass. In a dataflow with loops,
+// a change recomputes all of it, once a pass: a frontier in a loop supports itself, and only a least fixed point from the pointstamps alone is right.
 
 /// <summary>One place where times are outstanding: an operator's hold, or one of its inputs.</summary>
 internal sealed class Place(int id, Operator owner)
@@ -27,20 +27,32 @@ internal sealed class Place(int id, Operator owner)
     public readonly Operator Owner = owner;
     public readonly StampCounts Counts = new();
 
-    // Changes of the running pass, not yet published; the first time inline because there rarely is another.
+    // Changes of the running pass, not yet published to peers; the first time inline because there rarely is another.
     private Stamp _pendingStamp;
     private long _pendingCount;
     private List<(Stamp Stamp, long Count)>? _morePending;
     private bool _isPending;
 
+    /// <summary>This worker's own change.</summary>
     public void Add(Stamp stamp, long delta)
+    {
+        // What appears is at or after a time that was outstanding before, or it could not have been made: only what goes can move a frontier.
+        var tracker = Owner.Graph.Tracker;
+        var min = Counts.Min;
+        if (Counts.Update(stamp, delta) && Counts.Min > min)
+            tracker.MarkDirty(Owner);
+        if (tracker.HasPeers)
+            Collect(tracker, stamp, delta);
+    }
+
+    private void Collect(Tracker tracker, Stamp stamp, long delta)
     {
         if (!_isPending)
         {
             _isPending = true;
             _pendingStamp = stamp;
             _pendingCount = delta;
-            Owner.Graph.Tracker.NotePending(this);
+            tracker.NotePending(this);
         }
         else if (_pendingStamp == stamp)
         {
@@ -106,6 +118,9 @@ internal sealed class Tracker(DataflowGraph graph)
     private bool _anyDirty;
     private bool _hasLoops;
 
+    /// <summary>Whether others are told of changes.</summary>
+    public bool HasPeers { get; private set; }
+
     public Place NewPlace(Operator owner)
     {
         var place = new Place(_places.Count, owner);
@@ -117,14 +132,13 @@ internal sealed class Tracker(DataflowGraph graph)
 
     public Place this[int place] => _places[place];
 
-    public bool HasPending => _pending.Count > 0;
-
     public void NotePending(Place place) => _pending.Add(place);
 
     /// <summary>Called once all operators exist: all frontiers are computed from the initial holds.</summary>
     public void Start(int peers)
     {
         var operators = graph.Operators;
+        HasPeers = peers > 1;
         _dirty = new ulong[(operators.Count + 63) / 64];
         foreach (var op in operators)
         {
@@ -139,8 +153,8 @@ internal sealed class Tracker(DataflowGraph graph)
         Propagate();
     }
 
-    /// <summary>Publishes and applies what this worker did since the last call.</summary>
-    public void Flush(Worker worker)
+    /// <summary>Tells peers what this worker did since the last call.</summary>
+    public void Publish(Worker worker)
     {
         if (_pending.Count == 0)
             return;
@@ -148,20 +162,35 @@ internal sealed class Tracker(DataflowGraph graph)
         foreach (var place in _pending)
             place.TakePending(_changes);
         _pending.Clear();
-        if (_changes.Count == 0)
-            return;
-        if (worker.Peers > 1)
+        if (_changes.Count > 0)
             worker.BroadcastProgress(graph.Id, [.. _changes]);
-        foreach (var (place, stamp, count) in _changes)
-            Apply(place, stamp, count);
     }
 
-    /// <summary>Applies a change by this worker or a peer.</summary>
+    /// <summary>Applies a change by a peer.</summary>
     public void Apply(int place, Stamp stamp, long count)
     {
         var p = _places[place];
         if (p.Counts.Update(stamp, count))
             MarkDirty(p.Owner);
+    }
+
+    /// <summary><see cref="Propagate"/> where it costs no more than what changed; between two operators' runs.</summary>
+    public void PropagateChanged()
+    {
+        if (_anyDirty && !_hasLoops)
+            Propagate();
+    }
+
+    /// <summary>
+    /// Brings the frontiers of a running operator's inputs up to date with the messages that it has taken, and does not activate it for that. No more than what was known before in dataflows with loops, where what an
+    /// operator does can come back to it.
+    /// </summary>
+    public void Refresh(Operator op)
+    {
+        if (_hasLoops)
+            return;
+        foreach (var input in CollectionsMarshal.AsSpan(op.Inputs))
+            SetInput(input, FrontierOf(input));
     }
 
     /// <summary>Brings the frontiers up to date and activates operators that follow theirs.</summary>
@@ -185,11 +214,9 @@ internal sealed class Tracker(DataflowGraph graph)
                 var op = graph.Operators[(word * 64) + bit];
                 var least = op.HoldPlace.Counts.Min;
                 var changed = false;
-                foreach (var input in op.Inputs)
+                foreach (var input in CollectionsMarshal.AsSpan(op.Inputs))
                 {
-                    var frontier = input.MessagePlace.Counts.Min;
-                    foreach (var source in input.Sources)
-                        frontier = Stamp.Min(frontier, source.Owner.OutputFrontier);
+                    var frontier = FrontierOf(input);
                     changed |= SetInput(input, frontier);
                     least = Stamp.Min(least, Through(op, frontier));
                 }
@@ -199,6 +226,14 @@ internal sealed class Tracker(DataflowGraph graph)
                 SetOutput(op, least);
             }
         }
+    }
+
+    private static Stamp FrontierOf(InputPort input)
+    {
+        var frontier = input.MessagePlace.Counts.Min;
+        foreach (var source in CollectionsMarshal.AsSpan(input.Sources))
+            frontier = Stamp.Min(frontier, source.Owner.OutputFrontier);
+        return frontier;
     }
 
     private static bool SetInput(InputPort input, Stamp frontier)
@@ -217,14 +252,14 @@ internal sealed class Tracker(DataflowGraph graph)
         if (frontier == op.OutputFrontier)
             return;
         op.OutputFrontier = frontier;
-        foreach (var output in op.Outputs)
+        foreach (var output in CollectionsMarshal.AsSpan(op.Outputs))
         {
-            foreach (var target in output.TargetPorts)
+            foreach (var target in CollectionsMarshal.AsSpan(output.TargetPorts))
                 MarkDirty(target.Owner);
         }
     }
 
-    private void MarkDirty(Operator op)
+    public void MarkDirty(Operator op)
     {
         _dirty[op.Index >> 6] |= 1UL << (op.Index & 63);
         _anyDirty = true;

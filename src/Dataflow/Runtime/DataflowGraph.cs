@@ -200,6 +200,7 @@ public sealed class DataflowGraph
                 _activeCount--;
                 var op = Operators[(word * 64) + bit];
                 var moved = op.RowsIn + op.RowsOut;
+                Tracker.PropagateChanged();
                 op.RunOnce();
                 if (account)
                     op.NoteElapsed(ref clock);
@@ -209,14 +210,14 @@ public sealed class DataflowGraph
                 {
                     // Between two runs, what was done so far can be told, as well as at the end.
                     _passFrom = _activeCount == 0 ? 0 : (op.Index + 1) % Operators.Count;
-                    Tracker.Flush(Worker);
+                    Tracker.Publish(Worker);
                     Tracker.Propagate();
                     return;
                 }
             }
         }
 
-        Tracker.Flush(Worker);
+        Tracker.Publish(Worker);
         Tracker.Propagate();
     }
 

@@ -402,7 +402,7 @@ public sealed class Mesh : IAsyncDisposable
                 connection?.Send(frame);
         }
 
-        public void SendData(int from, int to, int dataflow, int place, IMessage message)
+        public void SendData(int from, int to, int dataflow, int place, Message message)
         {
             var local = mesh.Group.Workers;
             var sender = local[from % PerProcess];

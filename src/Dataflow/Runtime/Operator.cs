@@ -92,6 +92,11 @@ internal abstract class Operator
     /// <summary>Asks for another run.</summary>
     public void Activate() => Graph.Activate(Index);
 
+    /// <summary>
+    /// Looks again at what may still come, now that this run has taken what waited: so that what is complete by that is worked on in this run, and not in another of the next pass.
+    /// </summary>
+    protected void SeeFrontiers() => Graph.Tracker.Refresh(this);
+
     /// <summary>How many rows a run may work on that would take <paramref name="rows"/>.</summary>
     protected long Fuel(long rows) => Math.Min(rows, Graph.Worker.FuelMax);
 

@@ -37,10 +37,10 @@ internal abstract class InputPort
     public abstract Stamp LeastWaiting { get; }
 
     /// <summary>Takes over a reference to a message that was counted by its sender.</summary>
-    public abstract void Receive(IMessage message);
+    public abstract void Receive(Message message);
 
-    /// <summary><see cref="Receive(IMessage)"/> of what another worker sent.</summary>
-    public void Receive(IMessage message, int from)
+    /// <summary><see cref="Receive(Message)"/> of what another worker sent.</summary>
+    public void Receive(Message message, int from)
     {
         Received[from].Add(message.Updates);
         Receive(message);
@@ -52,11 +52,11 @@ internal abstract class InputPort
     public abstract void Measure(StateMeter meter);
 
     /// <summary>Reads a message from a peer process.</summary>
-    public abstract IMessage Decode(ReadOnlySpan<byte> bytes);
+    public abstract Message Decode(ReadOnlySpan<byte> bytes);
 }
 
 /// <summary>An input for messages of one kind.</summary>
-internal sealed class InputPort<TMessage> : InputPort where TMessage : class, IMessage
+internal sealed class InputPort<TMessage> : InputPort where TMessage : Message
 {
     private readonly Queue<TMessage> _queue = new();
     private readonly MessageDecoder<TMessage>? _decode;
@@ -103,7 +103,7 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : class, IM
 
     public bool TryPeek(out TMessage message) => _queue.TryPeek(out message!);
 
-    public override void Receive(IMessage message)
+    public override void Receive(Message message)
     {
         _queue.Enqueue((TMessage)message);
         Owner.Activate();
@@ -121,7 +121,7 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : class, IM
             message.Measure(meter);
     }
 
-    public override IMessage Decode(ReadOnlySpan<byte> bytes) =>
+    public override Message Decode(ReadOnlySpan<byte> bytes) =>
         _decode is null ? throw new InvalidOperationException($"{Owner.Name} takes no messages from other processes") : _decode(bytes);
 }
 
@@ -142,7 +142,7 @@ internal abstract class OutputPort
 }
 
 /// <summary>An output of messages of one kind.</summary>
-internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) where TMessage : class, IMessage
+internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) where TMessage : Message
 {
     public List<InputPort<TMessage>> Targets { get; } = [];
 
@@ -151,8 +151,10 @@ internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) w
     {
         if (message is null)
             return;
-        Owner.RowsOut += message.Updates;
-        Owner.CheckMaySend(message.MinStamp);
+        var stamp = message.MinStamp;
+        var updates = message.Updates;
+        Owner.RowsOut += updates;
+        Owner.CheckMaySend(stamp);
         for (var i = 1; i < Targets.Count; i++)
             message.AddReference();
         if (Targets.Count == 0)
@@ -161,11 +163,10 @@ internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) w
             return;
         }
 
-        var stamp = message.MinStamp;
         var self = Owner.Graph.Worker.Index;
         foreach (var target in Targets)
         {
-            target.Sent[self].Add(message.Updates);
+            target.Sent[self].Add(updates);
             target.MessagePlace.Add(stamp, 1);
             target.Receive(message);
         }

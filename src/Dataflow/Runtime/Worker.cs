@@ -265,7 +265,7 @@ public sealed class Worker
     internal void BroadcastProgress(int dataflow, (int Place, Stamp Stamp, long Count)[] changes) =>
         Links.BroadcastProgress(Index, dataflow, changes);
 
-    internal void SendData(int peer, int dataflow, int place, IMessage message)
+    internal void SendData(int peer, int dataflow, int place, Message message)
     {
         _delivery?.NoteSent(this, peer, dataflow, place, message.MinStamp);
         Links.SendData(Index, peer, dataflow, place, message);
@@ -399,7 +399,7 @@ public sealed class Worker
         }
     }
 
-    private void Receive(DataflowGraph graph, int place, IMessage message, int from)
+    private void Receive(DataflowGraph graph, int place, Message message, int from)
     {
         _delivery?.NoteTaken(this, from, graph.Id, place, message.MinStamp);
         InputAt(graph, place).Receive(message, from);
@@ -442,7 +442,7 @@ internal interface IWorkerLinks
     void BroadcastProgress(int from, int dataflow, (int Place, Stamp Stamp, long Count)[] changes);
 
     /// <summary>Takes over a reference to <paramref name="message"/>.</summary>
-    void SendData(int from, int to, int dataflow, int place, IMessage message);
+    void SendData(int from, int to, int dataflow, int place, Message message);
 
     /// <summary>Tells a worker of another process that its data was taken.</summary>
     void ReturnRemoteCredit(int worker, long bytes);
@@ -461,7 +461,7 @@ internal abstract record InboxItem
 
     public sealed record Progress(int From, int Dataflow, (int Place, Stamp Stamp, long Count)[] Changes) : ToDataflow(Dataflow);
 
-    public sealed record Data(int Dataflow, int Place, IMessage Message, Worker From) : ToDataflow(Dataflow);
+    public sealed record Data(int Dataflow, int Place, Message Message, Worker From) : ToDataflow(Dataflow);
 
     /// <summary>A message from another process's worker, decoded when its dataflow exists.</summary>
     public sealed record Encoded(int Dataflow, int Place, byte[] Bytes, int From) : ToDataflow(Dataflow);

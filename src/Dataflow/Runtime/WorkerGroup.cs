@@ -102,7 +102,7 @@ public sealed class WorkerGroup : IDisposable
             }
         }
 
-        public void SendData(int from, int to, int dataflow, int place, IMessage message)
+        public void SendData(int from, int to, int dataflow, int place, Message message)
         {
             workers[from].UseCredit(message.Bytes);
             workers[to].Deliver(new InboxItem.Data(dataflow, place, message, workers[from]));

@@ -8,9 +8,10 @@ namespace Materialize.Dataflow.Traces;
 /// A small delta is told as the rows came, and sorted when the first consumer asks for that: an index that nobody follows, or whose follower wants rows in any order, never sorts them by
 /// themselves. Stays at its worker: references are not atomic below.
 /// </remarks>
-internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, ITime<TTime>
+internal sealed class ArrangedDelta<TTime> : Message where TTime : unmanaged, ITime<TTime>
 {
     private Batch<TTime>[]? _batches;
+    private readonly long _bytes;
     private int _references = 1;
 
     /// <summary>Takes over the references to <paramref name="batches"/> and to <paramref name="before"/>.</summary>
@@ -22,7 +23,7 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
         foreach (var batch in batches)
         {
             Updates += batch.Count;
-            Bytes += batch.Bytes;
+            _bytes += batch.Bytes;
         }
     }
 
@@ -35,7 +36,7 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
         foreach (var batch in rows)
         {
             Updates += batch.Count;
-            Bytes += batch.Bytes;
+            _bytes += batch.Bytes;
             MinStamp = Stamp.Min(MinStamp, batch.MinTime.ToStamp());
         }
     }
@@ -48,13 +49,9 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
 
     public Snapshot<TTime> Before { get; }
 
-    public Stamp MinStamp { get; }
+    public override long Bytes => _bytes;
 
-    public int Updates { get; }
-
-    public long Bytes { get; }
-
-    public void Measure(StateMeter meter)
+    internal override void Measure(StateMeter meter)
     {
         foreach (var batch in _batches ?? [])
             batch.Measure(meter);
@@ -63,11 +60,11 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
         Before.Measure(meter);
     }
 
-    byte[] IMessage.Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
+    internal override byte[] Encode() => throw new System.Diagnostics.UnreachableException("deltas of arrangements stay at their worker");
 
-    public void AddReference() => _references++;
+    public override void AddReference() => _references++;
 
-    public void Release()
+    public override void Release()
     {
         if (--_references > 0)
             return;
@@ -80,8 +77,10 @@ internal sealed class ArrangedDelta<TTime> : IMessage where TTime : unmanaged, I
 
     private Batch<TTime>[] Sort()
     {
-        // Tools of its own: the trace may have been let go.
+        // Tools of its own if the trace has been let go.
         var trace = Before.Trace;
+        if (trace.IsHeld)
+            return trace.Tools.SortRun(Unsorted, TTime.Minimum) is { } batch ? [batch] : [];
         using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
         return tools.SortRun(Unsorted, TTime.Minimum) is { } sorted ? [sorted] : [];
     }
