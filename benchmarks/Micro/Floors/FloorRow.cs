@@ -15,6 +15,16 @@ internal sealed record FloorRow(string What, double? Floor, bool IsCeiling, stri
         var ratio = IsCeiling ? Floor / figure : figure / Floor;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"| {What} | {(Floor is null ? "" : $"{(IsCeiling ? "≤" : "≥")} {Floor:0.###} {Unit}")} | {figure:0.###} {Unit} | {(ratio is null ? "" : ratio >= 1 ? $"{ratio:F2}" : $"**{ratio:F2}**")} | {(Runs.Length == 0 ? "`kernels`" : string.Join(", ", Runs.Select(r => $"`{r}`")))} |");
+            $"| {What} | {(Floor is null ? "" : $"{(IsCeiling ? "≤" : "≥")} {Floor:0.####} {Unit}")} | {Rounded(figure)} {Unit} | {(ratio is null ? "" : ratio >= 1 ? $"{ratio:F2}" : $"**{ratio:F2}**")} | {(Runs.Length == 0 ? "`kernels`" : string.Join(", ", Runs.Select(r => $"`{r}`")))} |");
     }
+
+    // Three digits or so.
+    private static string Rounded(double figure) => figure.ToString(figure switch
+    {
+        >= 100 => "F0",
+        >= 10 => "F1",
+        >= 1 => "F2",
+        >= 0.1 => "F3",
+        _ => "G2",
+    }, CultureInfo.InvariantCulture);
 }

@@ -68,8 +68,10 @@ internal static class FloorTable
         .. Memory("400 times", Epochs),
         Most("10 000 arrangements of ten rows: memory that stays, for each", 3, "KB", SmallArrangements, r => (r.SlabBytes + r.ManagedBytes) / 10_000.0 / 1024),
         Most("10 000 arrangements: native part", null, "KB", SmallArrangements, r => r.SlabBytes / 10_000.0 / 1024),
-        new("join of three times the memory: load", null, true, "times as long", [LargerThanMemory.Command], m => m.LargerThanMemory.LoadTimes),
-        new("join of three times the memory: rounds of 1000", null, true, "times as long", [LargerThanMemory.Command], m => m.LargerThanMemory.RoundTimes),
+        Beyond("load", m => m.LoadTimes),
+        Beyond("load, processor time", m => m.LoadCpuTimes),
+        Beyond("rounds of 1000", m => m.RoundTimes),
+        Beyond("rounds of 1000, processor time", m => m.RoundCpuTimes),
     ];
 
     public static IEnumerable<string> Render(Measurements measured)
@@ -90,6 +92,9 @@ internal static class FloorTable
     private static FloorRow Updates(string name, double floor, string run) => new($"{name}: rounds", floor, false, "M updates/s", [run], m => m.Median(run, r => r.UpdateCpuRate) / 1e6);
 
     private static FloorRow Most(string what, double? floor, string unit, string run, Func<Report, double> figure) => new(what, floor, true, unit, [run], m => m.Median(run, figure));
+
+    private static FloorRow Beyond(string what, Func<LargerThanMemory, double> times) => new(
+        $"join of three times its memory: {what}", null, true, "times as long", [LargerThanMemory.Command], m => times(m.LargerThanMemory));
 
     private static FloorRow[] Shared(string name, string run, double load, double updates, double peakMb) =>
     [
