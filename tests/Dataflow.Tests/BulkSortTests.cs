@@ -6,14 +6,30 @@ namespace Materialize.Dataflow.Tests;
 /// <summary>Sorting by parts gives the batch that sorting all at once gives.</summary>
 public sealed unsafe class BulkSortTests
 {
-    [Theory, InlineData(0), InlineData(1), InlineData(2), InlineData(3), InlineData(4), InlineData(5)]
-    public void Parts_give_the_batch_that_one_sort_gives(int shape)
+    public static TheoryData<int, int> ShapesAndHotRows
+    {
+        get
+        {
+            var data = new TheoryData<int, int>();
+            for (var shape = 0; shape < 6; shape++)
+            {
+                foreach (var hotRows in (int[])[1 << 20, 4000, 512])
+                    data.Add(shape, hotRows);
+            }
+
+            return data;
+        }
+    }
+
+    /// <param name="hotRows">More rows than that in one part are sorted as runs.</param>
+    [Theory, MemberData(nameof(ShapesAndHotRows))]
+    public void Parts_give_the_batch_that_one_sort_gives(int shape, int hotRows)
     {
         var (key, value) = OperatorTests.Shapes[shape];
         var random = new Random(shape);
         using var scratch = new WorkerScratch();
         using var tools = new MergeTools<Time>(scratch, key.Shape, value.Shape);
-        using var bulk = new BulkSort<Time>(tools);
+        using var bulk = new BulkSort<Time>(tools, hotRows);
         var batches = new List<UpdateBatch<Time>>();
         for (var b = 0; b < 6; b++)
         {

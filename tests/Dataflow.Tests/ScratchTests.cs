@@ -9,7 +9,7 @@ namespace Materialize.Dataflow.Tests;
 /// <summary>State larger than memory: the answers are the same, memory is not used, nothing stays behind, and a full or failing disk is an error that is told.</summary>
 public sealed unsafe class ScratchTests : IDisposable
 {
-    private const long Budget = 24 << 20;
+    private const long Budget = 20 << 20;
     private readonly string _directory = Directory.CreateTempSubdirectory("mz-scratch-").FullName;
     private readonly List<string> _failures = [];
 

@@ -1,11 +1,12 @@
 using System.Diagnostics;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Materialize.Core.Memory;
 
 /// <summary>
-/// The process's native memory for rows: power-of-two classes from 1 KiB to 16 MiB, recycled and never unmapped, on 4 KiB
+/// The process's native memory for rows: classes from 1 KiB to 16 MiB, powers of two up to 64 KiB and four to each doubling from there on, recycled and never unmapped, on 4 KiB
 /// pages; larger requests are mappings of their own, with transparent huge pages, unmapped when freed. What stays free for a while
 /// gives its pages back (<see cref="Trim"/>): a pool that kept the peak of a hydration would cost twice the state that came of it.
 /// </summary>
@@ -21,10 +22,11 @@ public static unsafe partial class SlabPool
 {
     private const int MinShift = 10;
     private const int MaxShift = 24;
+    private const int FineShift = 16;  // from here on a doubling has four classes: a column wastes an eighth of its slab and not a third
     private const long ArenaBytes = 32L << 20;
     private const long PopulateBytes = 256L << 10;
 
-    private const int TrimShift = 14; // smaller slabs are few bytes in all, and each would be a system call
+    private const long TrimBytes = 16 << 10; // smaller slabs are few bytes in all, and each would be a system call
 
     private static readonly SizeClass[] Classes = MakeClasses();
     private static readonly Lock ArenaLock = new(); // guards the arena that slabs are carved from; held for arithmetic or one mmap
@@ -47,8 +49,8 @@ public static unsafe partial class SlabPool
         get
         {
             var bytes = Volatile.Read(ref _bytesMapped);
-            for (var i = 0; i < Classes.Length; i++)
-                bytes -= (long)Classes[i].Trimmed << (i + MinShift);
+            foreach (var size in Classes)
+                bytes -= size.Trimmed * size.Bytes;
             return bytes;
         }
     }
@@ -60,8 +62,8 @@ public static unsafe partial class SlabPool
         if (!OperatingSystem.IsLinux())
             return 0;
         var bytes = 0L;
-        for (var shift = TrimShift; shift <= MaxShift; shift++)
-            bytes += (long)Classes[shift - MinShift].Trim(1L << shift) << shift;
+        foreach (var size in Classes)
+            bytes += size.Bytes < TrimBytes ? 0 : size.Trim() * size.Bytes;
         return bytes;
     }
 
@@ -123,7 +125,8 @@ public static unsafe partial class SlabPool
     /// <summary>What a request for <paramref name="bytes"/> really gets: always at least that much.</summary>
     public static long CapacityFor(long bytes) =>
         bytes <= 1L << MinShift ? 1L << MinShift
-        : bytes <= 1L << MaxShift ? (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)bytes)
+        : bytes <= 1L << FineShift ? (long)BitOperations.RoundUpToPowerOf2((ulong)bytes)
+        : bytes <= 1L << MaxShift ? FineCapacity(bytes)
         : (bytes + 4095) & ~4095L;
 
     /// <summary>Memory of <paramref name="capacity"/> bytes, which must be a value of <see cref="CapacityFor"/>; contents are undefined.</summary>
@@ -210,7 +213,20 @@ public static unsafe partial class SlabPool
     /// <summary>Makes a slab of a class free for all.</summary>
     internal static void GiveBack(int index, byte* slab) => Classes[index].Push(slab);
 
-    private static int ClassOf(long capacity) => System.Numerics.BitOperations.Log2((ulong)capacity) - MinShift;
+    // In (2^s, 2^(s + 1)]: the next multiple of a quarter of 2^s.
+    private static long FineCapacity(long bytes)
+    {
+        var step = 1L << (BitOperations.Log2((ulong)bytes - 1) - 2);
+        return (bytes + step - 1) & -step;
+    }
+
+    private static int ClassOf(long capacity)
+    {
+        if (capacity <= 1L << FineShift)
+            return BitOperations.Log2((ulong)capacity) - MinShift;
+        var shift = BitOperations.Log2((ulong)capacity - 1);
+        return FineShift - MinShift + 1 + ((shift - FineShift) * 4) + (int)(capacity >> (shift - 2)) - 5;
+    }
 
     /// <summary>
     /// A slab of at least <paramref name="bytes"/> that begins with the first <paramref name="used"/> bytes of <paramref name="slab"/>,
@@ -261,10 +277,10 @@ public static unsafe partial class SlabPool
 
     private static SizeClass[] MakeClasses()
     {
-        var classes = new SizeClass[MaxShift - MinShift + 1];
-        for (var i = 0; i < classes.Length; i++)
-            classes[i] = new SizeClass();
-        return classes;
+        var classes = new List<SizeClass>();
+        for (var bytes = 1L << MinShift; bytes <= 1L << MaxShift; bytes = CapacityFor(bytes + 1))
+            classes.Add(new SizeClass(bytes));
+        return [.. classes];
     }
 
     private static byte* Carve(long capacity)
@@ -278,7 +294,7 @@ public static unsafe partial class SlabPool
                 {
                     while (_arenaLeft >= 1L << shift)
                     {
-                        Classes[shift - MinShift].Push(_arena);
+                        Classes[ClassOf(1L << shift)].Push(_arena);
                         _arena += 1L << shift;
                         _arenaLeft -= 1L << shift;
                     }
@@ -349,12 +365,15 @@ public static unsafe partial class SlabPool
     /// The free slabs of one size: a stack, so those at the bottom have been there longest. The first <see cref="Trimmed"/> of them have
     /// no pages; they get fresh ones when they are written to.
     /// </summary>
-    private sealed class SizeClass
+    private sealed class SizeClass(long bytes)
     {
         private nint[] _free = new nint[64];
         private int _count;
         private int _least;   // of _count since the last Trim
         private SpinLock _lock = new(enableThreadOwnerTracking: false);
+
+        /// <summary>Of each slab.</summary>
+        public long Bytes => bytes;
 
         public int Trimmed { get; private set; }
 
@@ -387,7 +406,7 @@ public static unsafe partial class SlabPool
         }
 
         /// <summary>Returns how many slabs it has taken the pages from.</summary>
-        public int Trim(long bytes)
+        public int Trim()
         {
             const int dontNeed = 4, page = 4096;
             var trimmed = 0;

@@ -6,7 +6,7 @@ namespace Materialize.Dataflow.Operators;
 
 /// <summary>
 /// Seals keyed updates into deltas as the frontier passes their times, and keeps the trace. Shape: keyed batches → <see cref="ArrangedDelta{TTime}"/>. Time: a delta holds exactly
-/// the updates of the times that became complete. Work: few rows are handed on as they came; else a sort when their time is complete, of runs of 32 K rows that are then merged, or of many rows by parts
+/// the updates of the times that became complete. Work: few rows are handed on as they came; else a sort when their time is complete, of runs of 24 K rows that are then merged if they are many, or of many rows by parts
 /// (<see cref="BulkSort{TTime}"/>), a part of it in each run; and the trace's fueled merging.
 /// State: updates not complete, and the trace while somebody holds it.
 /// </summary>
@@ -245,8 +245,9 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
 
     private void SealRuns()
     {
+        // A few runs are told and kept as they are: the trace will merge them with others, and few consumers need them in one.
         var complete = TakeComplete(_sealingTo);
-        if (complete.Count > 1)
+        if (complete.Sum(run => (long)run.Count) > BulkRows && complete.Count > 1)
         {
             // With the true times: consumers see them.
             _merging = new Merger<TTime>(_tools, complete.ToArray());
@@ -261,7 +262,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
             return;
         }
 
-        DeliverSorted(complete.Count == 0 ? null : complete[0]);
+        DeliverSorted([.. complete]);
     }
 
     private void Merge()
@@ -272,12 +273,15 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         var merged = _merging.Finish();
         _merging.Dispose();
         _merging = null;
-        DeliverSorted(merged);
+        DeliverSorted(merged is null ? [] : [merged]);
     }
 
-    private void DeliverSorted(Batch<TTime>? batch)
+    private void DeliverSorted(Batch<TTime>[] batches)
     {
-        Deliver(batch is null ? null : new ArrangedDelta<TTime>([batch], _trace.TakeSnapshot(), batch.MinTime.ToStamp()), _sealingTo);
+        var least = Stamp.Closed;
+        foreach (var batch in batches)
+            least = Stamp.Min(least, batch.MinTime.ToStamp());
+        Deliver(batches.Length == 0 ? null : new ArrangedDelta<TTime>(batches, _trace.TakeSnapshot(), least), _sealingTo);
         _isSealing = false;
     }
 

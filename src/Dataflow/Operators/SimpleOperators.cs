@@ -283,7 +283,7 @@ internal sealed unsafe class ConsolidateOperator<TTime> : Operator where TTime :
     {
         while (_input.TryTake(out var delta))
         {
-            foreach (var batch in delta.Batches)
+            if (delta.Single is { } batch)
             {
                 for (var row = 0; row < batch.Count; row++)
                 {

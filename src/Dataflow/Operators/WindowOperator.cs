@@ -83,8 +83,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
     {
         while (_input.TryTake(out var delta))
         {
-            Core.Invariant.Check(delta.Batches.Length <= 1, "a new arrangement gives its deltas as single batches");
-            if (delta.Batches.Length == 1)
+            if (delta.Single is not null)
                 _work.Enqueue(delta);
             else
                 delta.Release(); // all of it cancelled

@@ -41,8 +41,29 @@ internal sealed class ArrangedDelta<TTime> : Message where TTime : unmanaged, IT
         }
     }
 
-    /// <summary>The updates in order and consolidated; maybe none.</summary>
+    /// <summary>The updates, each batch in order and consolidated; maybe none.</summary>
     public Batch<TTime>[] Batches => _batches ??= Sort();
+
+    /// <summary>The updates in order and consolidated as one batch, for who goes through keys once; null when there are none. Merged when first asked for: at most some 100 K rows, but for the first delta of an import.</summary>
+    public Batch<TTime>? Single
+    {
+        get
+        {
+            if (Batches.Length > 1)
+            {
+                var trace = Before.Trace;
+                using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
+                using var merger = new Merger<TTime>(tools, Batches);
+                merger.Work(long.MaxValue);
+                var merged = merger.Finish();
+                foreach (var batch in Batches)
+                    batch.Release();
+                _batches = merged is null ? [] : [merged];
+            }
+
+            return Batches.Length == 0 ? null : Batches[0];
+        }
+    }
 
     /// <summary>The updates as they came, unless they came in order.</summary>
     public UpdateBatch<TTime>[]? Unsorted { get; }

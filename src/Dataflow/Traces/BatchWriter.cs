@@ -32,7 +32,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     private long _diffsCapacity;
     private uint* _directory;
     private long _directoryCapacity;
-    private readonly int _directoryBits;
+    private int _directoryBits;
     private int _directoryNext;
     private int _directoryRow;
 
@@ -134,6 +134,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
 
         for (var next = _directoryNext; next <= 1 << _directoryBits; next++)
             _directory[next] = (uint)Count;
+        TrimDirectory();
         TTime bound;
         if (_times == null)
         {
@@ -228,9 +229,21 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         return _lasts ? SlabPool.RentLasting(capacity) : SlabPool.Rent(capacity);
     }
 
-    // Small batches are copied to Recent soon or are few.
+    // Small batches are copied to Recent soon or are few; others are copied where that gives back a quarter at least.
     private static byte* Trim(byte* column, ref long capacity, long used) =>
-        column == null || capacity <= 64 << 10 || SlabPool.CapacityFor(used) == capacity ? column : SlabPool.Resize(column, ref capacity, used, used);
+        column == null || capacity <= 64 << 10 || SlabPool.CapacityFor(used) > capacity - (capacity / 4) ? column : SlabPool.Resize(column, ref capacity, used, used);
+
+    // Fewer rows came than might have: one entry for four rows again.
+    private void TrimDirectory()
+    {
+        var drop = _directoryBits - Batch<TTime>.BitsFor(Count);
+        if (drop <= 0)
+            return;
+        _directoryBits -= drop;
+        for (var p = 0; p <= 1 << _directoryBits; p++)
+            _directory[p] = _directory[p << drop];
+        _directory = (uint*)Trim((byte*)_directory, ref _directoryCapacity, ((1L << _directoryBits) + 1) * sizeof(uint));
+    }
 
     private static void LetGo(void* column, long capacity, long from, long to)
     {

@@ -9,6 +9,7 @@ namespace Materialize.Dataflow.Traces;
 /// </summary>
 /// <remarks>
 /// Against sorted runs merged in the end, a row is sorted and consolidated once and not twice, and nothing is read from more than one place at a time. A part is a list of chunks, freed as soon as the part is sorted.
+/// A part that is far larger than others has a key with very many rows: it is sorted as runs and these merged, so that neither the work of a step nor its memory grows with it.
 /// Sorting is fueled: <see cref="Work"/> until <see cref="IsSorted"/>, then <see cref="Finish"/>. Nothing is added once sorting has begun.
 /// </remarks>
 internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
@@ -16,11 +17,13 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     private const int PartBits = 8;
     private const int Parts = 1 << PartBits;
     private const int ChunkRows = 512;
+    private const int HotRows = 4 * SortWindow.RowsMax;
     private const long RowsMax = 8 << 20;
     private const long BytesMax = 1L << 30;
     private readonly RowShape _keyShape;
     private readonly RowShape _valueShape;
     private readonly MergeTools<TTime> _tools;
+    private readonly int _hotRows;
     private readonly bool _keysStored;
     private readonly BatchBuilder<TTime>?[] _open = new BatchBuilder<TTime>?[Parts];
     private readonly List<UpdateBatch<TTime>>[] _chunks = new List<UpdateBatch<TTime>>[Parts];
@@ -31,10 +34,14 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     private long _valueBytes;
     private BatchWriter<TTime>? _writer;
     private int _part;
+    private readonly List<Batch<TTime>> _hotRuns = [];
+    private Merger<TTime>? _hot; // of _hotRuns, to _writer
 
-    public BulkSort(MergeTools<TTime> tools)
+    /// <param name="hotRows">A part with more rows is sorted as runs of up to a fifth of that.</param>
+    public BulkSort(MergeTools<TTime> tools, int hotRows = HotRows)
     {
         _tools = tools;
+        _hotRows = hotRows;
         _keyShape = tools.KeyShape;
         _valueShape = tools.ValueShape;
         _keysStored = !Core.Hashing.RowHash.IsBijective(_keyShape);
@@ -104,6 +111,12 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
             if (_open[_part]?.Build() is { } last)
                 chunks.Add(last);
             _open[_part] = null;
+            if (_hot is not null || _hotRuns.Count > 0 || (long)chunks.Count * ChunkRows > _hotRows)
+            {
+                done += WorkHot(chunks, rows - done);
+                continue;
+            }
+
             if (chunks.Count > 0)
                 done += SortPart(chunks, emitter);
             foreach (var chunk in chunks)
@@ -133,6 +146,10 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
             foreach (var chunk in _chunks[p])
                 chunk.Measure(meter);
         }
+
+        foreach (var run in _hotRuns)
+            run.Measure(meter);
+        _hot?.Measure(meter);
     }
 
     public void Dispose()
@@ -145,6 +162,50 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
                 chunk.Release();
             _chunks[p].Clear();
         }
+
+        foreach (var run in _hotRuns)
+            run.Release();
+        _hotRuns.Clear();
+        _hot?.Dispose();
+    }
+
+    // A run, or a piece of the merge once all are sorted.
+    private long WorkHot(List<UpdateBatch<TTime>> chunks, long rows)
+    {
+        if (chunks.Count > 0)
+        {
+            var taken = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(chunks)[..Math.Min(chunks.Count, Math.Max(1, _hotRows / ChunkRows / 5))];
+            if (_tools.SortRun(taken, TTime.Minimum) is { } run)
+                _hotRuns.Add(run);
+            var sorted = 0L;
+            foreach (var chunk in taken)
+            {
+                sorted += chunk.Count;
+                chunk.Release();
+            }
+
+            chunks.RemoveRange(0, taken.Length);
+            if (chunks.Count > 0 || _hotRuns.Count > 0)
+                return sorted;
+            _part++; // all of it cancelled
+            return sorted;
+        }
+
+        if (_hot is null)
+        {
+            _hot = new Merger<TTime>(_tools, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_hotRuns), into: _writer);
+            foreach (var run in _hotRuns)
+                run.Release();
+            _hotRuns.Clear();
+        }
+
+        var merged = _hot.Work(rows);
+        if (!_hot.IsDone)
+            return merged;
+        _hot.Dispose();
+        _hot = null;
+        _part++;
+        return merged;
     }
 
     private int SortPart(List<UpdateBatch<TTime>> chunks, Emitter<TTime> emitter)

@@ -85,6 +85,7 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
     }
 
     private const int SmallRun = 8;
+    private const long ItemBytesKept = 256 << 10;
     private Item* _items;
     private long _itemsCapacity;
     private Item* _spare;
@@ -112,6 +113,8 @@ internal sealed unsafe class Emitter<TTime, TKey, TValue>(int keyWidth, int valu
             i = end;
         }
 
+        if (_itemsCapacity > ItemBytesKept)
+            Dispose();
         output.ExtendDirectory();
     }
 

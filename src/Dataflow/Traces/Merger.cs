@@ -111,13 +111,15 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
     private readonly int _windowBits;
     private readonly long _sourcesCapacity;
     private RowSource<TTime>* _sources;
+    private readonly bool _ownsWriter;
     private BatchWriter<TTime> _writer;
     private ulong _window;
     private bool _walking;
 
     /// <summary>Takes a reference to each input.</summary>
     /// <param name="pieceRows">To read a snapshot piecewise (<see cref="TakeWritten"/>): room for that many rows only. Null: all becomes one batch, which lasts.</param>
-    public Merger(MergeTools<TTime> tools, ReadOnlySpan<Batch<TTime>> inputs, long? pieceRows = null)
+    /// <param name="into">Where the rows go, if not to a batch of their own: it has room, and what was written to it before comes first.</param>
+    public Merger(MergeTools<TTime> tools, ReadOnlySpan<Batch<TTime>> inputs, long? pieceRows = null, BatchWriter<TTime>? into = null)
     {
         _pieceRows = pieceRows;
         _tools = tools;
@@ -141,7 +143,8 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
             _sources[s].End = 0;
         }
 
-        _writer = NewWriter();
+        _ownsWriter = into is null;
+        _writer = into ?? NewWriter();
     }
 
     public long TotalRows { get; }
@@ -240,7 +243,7 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
     /// <summary>The merged batch, once done; null when everything cancelled.</summary>
     public Batch<TTime>? Finish()
     {
-        Debug.Assert(IsDone, "the merge is not finished");
+        Debug.Assert(IsDone && _ownsWriter, "the merge is finished, and to a batch of its own");
         return _writer.Finish();
     }
 
@@ -249,13 +252,15 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
     {
         foreach (var input in _inputs)
             input.Measure(meter);
-        _writer.Measure(meter);
+        if (_ownsWriter)
+            _writer.Measure(meter);
         meter.Slab((long)_count * sizeof(RowSource<TTime>), _sourcesCapacity);
     }
 
     public void Dispose()
     {
-        _writer.Dispose();
+        if (_ownsWriter)
+            _writer.Dispose();
         SlabPool.Return(_sources, _sourcesCapacity);
         _sources = null;
         foreach (var input in _inputs)
