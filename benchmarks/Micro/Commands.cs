@@ -18,7 +18,7 @@ internal static class Commands
         new("workload", "NAME SIZES…", "one workload (names below), compared with plain C# or with what other engines get", ["passes", "report"], Workload),
         new("workloads", "main|sizes|windows|all|small", "the workloads that are reported, each in a process of its own", ["passes", "figures", "table"], Workloads),
         new("operators", "[NAME…] [small]", "each operator: load, rounds of 1000 inserts and deletes, single updates, memory", ["passes", "figures", "table"], RunOperators),
-        new("kernels", "[PATTERN…|small]", "what takes nanoseconds to microseconds, by BenchmarkDotNet", ["table", "report"], RunKernels),
+        new("kernels", "[PATTERN…|small]", "what takes nanoseconds to microseconds, by BenchmarkDotNet", ["figures", "table", "report"], RunKernels),
         new("floors", "", "every figure that the engine is held to, against what it must be; some ten minutes", ["passes", "figures", "table"], RunFloors),
         new(LargerThanMemory.Command, "", "a join whose state is three times the memory it may have, against the same in memory", ["rows"], RunLargerThanMemory),
         new("churn", "", "dataflows come and go while a collection is replaced over and over; fails when memory grows", ["minutes"], RunChurn),
@@ -139,7 +139,7 @@ internal static class Commands
     private static int RunKernels(Arguments arguments, TextWriter log)
     {
         var small = arguments.Words.Contains("small");
-        var results = KernelBenchmarks.Run([.. arguments.Words.Where(w => w != "small")], small);
+        var results = arguments.Text("figures") is null ? KernelBenchmarks.Run([.. arguments.Words.Where(w => w != "small")], small) : arguments.Measurements(1).Kernels;
         arguments.Report(results);
         Show(arguments, "kernels", KernelBenchmarks.Render(results), log);
         return 0;
