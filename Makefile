@@ -14,7 +14,7 @@ fmt:
 	dotnet format Materialize.sln
 
 bench:
-	dotnet run -c Release --project benchmarks/Micro
+	dotnet run -c Release --project benchmarks/Micro -- workloads main
 
 size:
 	@git ls-files '*.cs' | xargs wc -l | sort -rn | sed -n '2,21p'

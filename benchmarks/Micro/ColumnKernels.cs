@@ -27,6 +27,9 @@ internal static unsafe class ColumnKernels
         io.Emitted = count;
     };
 
+    /// <summary>Key: the first column; value: the second.</summary>
+    public static RowKernel PairSplit { get; } = Split(1, 1);
+
     /// <summary>The first column.</summary>
     public static void First(KernelIo io)
     {
@@ -51,6 +54,20 @@ internal static unsafe class ColumnKernels
             var row = (ulong*)io.Parts[0][i];
             keys[i] = row[0];
             sorts[i] = Sorted(row[1], descending);
+            io.Selected[i] = i;
+        }
+
+        io.Emitted = io.Count;
+    };
+
+    /// <summary>Key and order of a top-k that <see cref="SplitSorted"/> has split, as the two columns they were.</summary>
+    public static RowKernel FinishSorted(bool descending) => io =>
+    {
+        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
+        for (var i = 0; i < io.Count; i++)
+        {
+            rows[2 * i] = *(ulong*)io.Parts[0][i];
+            rows[(2 * i) + 1] = Sorted(*(ulong*)io.Parts[2][i], descending);
             io.Selected[i] = i;
         }
 

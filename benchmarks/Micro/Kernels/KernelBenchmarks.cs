@@ -6,6 +6,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using Perfolizer.Horology;
 
 namespace Materialize.Micro.Kernels;
 
@@ -14,35 +15,47 @@ internal static class KernelBenchmarks
 {
     private static readonly Type[] All = [typeof(ExpressionBenchmarks), typeof(ExchangeBenchmarks), typeof(PathBenchmarks), typeof(ArrangementBenchmarks)];
 
-    /// <param name="arguments">For BenchmarkDotNet; none: all.</param>
+    /// <param name="patterns">Names, with <c>*</c>; none: all.</param>
     /// <param name="small">Each once, to see that it works.</param>
-    /// <param name="table">A document that gets the results between its marks; null: none.</param>
-    public static void Run(string[] arguments, bool small, string? table)
+    public static KernelResults Run(string[] patterns, bool small)
     {
         // In this process: the code that is measured is this program's, and nothing has to be restored or built.
-        var job = (small ? Job.Dry : Job.Default.WithWarmupCount(3).WithIterationCount(10)).WithToolchain(InProcessNoEmitToolchain.Instance);
+        var job = (small ? Job.Dry : Job.Default.WithWarmupCount(3).WithIterationCount(10).WithIterationTime(TimeInterval.FromMilliseconds(200))).WithToolchain(InProcessNoEmitToolchain.Instance);
         var config = ManualConfig.CreateEmpty()
             .AddJob(job)
-            .AddLogger(ConsoleLogger.Default)
+            .AddLogger(small ? NullLogger.Instance : ConsoleLogger.Default)
             .AddDiagnoser(MemoryDiagnoser.Default)
             .AddColumnProvider(DefaultColumnProviders.Instance)
             .WithArtifactsPath(Path.Combine(AppContext.BaseDirectory, "benchmarks"))
             .WithOptions(ConfigOptions.JoinSummary | ConfigOptions.DisableLogFile);
         var calibration = Calibration.Run();
-        var summaries = BenchmarkSwitcher.FromTypes(All).Run(arguments.Length == 0 ? ["--filter", "*"] : arguments, config);
-        var lines = new List<string> { $"Calibration {calibration:F0} ms, system load {File.ReadAllText("/proc/loadavg").Split(' ')[0]}.", "", "| benchmark | ns an operation | ± | allocated bytes |", "|---|---|---|---|" };
-        foreach (var report in summaries.SelectMany(s => s.Reports))
+        var summaries = BenchmarkSwitcher.FromTypes(All).Run(["--filter", .. patterns.Length == 0 ? ["*"] : patterns.Select(p => p.Contains('*') ? p : $"*{p}*")], config);
+        var results = summaries.SelectMany(s => s.Reports).Select(report =>
         {
             if (report.ResultStatistics is not { } statistics)
                 throw new InvalidOperationException($"{report.BenchmarkCase.DisplayInfo} gave no result");
-            var name = $"{report.BenchmarkCase.Descriptor.WorkloadMethod.Name.Replace('_', ' ')} {report.BenchmarkCase.Parameters.DisplayInfo}".Trim();
-            lines.Add(string.Create(
-                CultureInfo.InvariantCulture,
-                $"| {name} | {statistics.Mean:N1} | {statistics.StandardError:N1} | {report.GcStats.GetBytesAllocatedPerOperation(report.BenchmarkCase)} |"));
-        }
-
-        Console.WriteLine(string.Join('\n', lines));
-        if (table is not null)
-            BenchmarkTable.Replace(table, "kernels", lines);
+            return new KernelResult(
+                $"{report.BenchmarkCase.Descriptor.WorkloadMethod.Name.Replace('_', ' ')} {report.BenchmarkCase.Parameters.DisplayInfo}".Trim(),
+                statistics.Median, statistics.StandardError, report.GcStats.GetBytesAllocatedPerOperation(report.BenchmarkCase) ?? 0);
+        }).ToList();
+        return results.Count > 0 ? new KernelResults(calibration, Machine.Load, results) : throw new UsageException($"no kernel is called {string.Join(' ', patterns)}");
     }
+
+    public static IEnumerable<string> Render(KernelResults results) =>
+    [
+        $"Calibration {results.Calibration:F0} ms, system load {results.Load}.", "", "| benchmark | ns an operation | ± | allocated bytes |", "|---|---|---|---|",
+        .. results.Kernels.Select(k => string.Create(CultureInfo.InvariantCulture, $"| {k.Name} | {k.Nanoseconds:N1} | {k.Error:N1} | {k.AllocatedBytes} |")),
+    ];
+}
+
+/// <summary>A kernel's median time for an operation, and the standard error.</summary>
+internal sealed record KernelResult(string Name, double Nanoseconds, double Error, long AllocatedBytes);
+
+/// <summary>What BenchmarkDotNet found.</summary>
+/// <param name="Calibration">As in <see cref="Report.Calibration"/>.</param>
+/// <param name="Load">Of the system, in the end.</param>
+internal sealed record KernelResults(double Calibration, string Load, List<KernelResult> Kernels)
+{
+    /// <param name="name">As the table writes it.</param>
+    public double Nanoseconds(string name) => Kernels.Single(k => k.Name == name).Nanoseconds;
 }

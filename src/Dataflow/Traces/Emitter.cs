@@ -121,37 +121,45 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, 
 
     public override long Walk(RowSource<TTime>* sources, int count, long rowsMax, BatchWriter<TTime> output)
     {
-        var read = 0L;
-        while (read < rowsMax)
+        // A heap of the sources by their next rows: there may be hundreds.
+        var capacity = SlabPool.CapacityFor((long)count * (sizeof(Head) + sizeof(int)));
+        var heads = (Head*)SlabPool.Rent(capacity);
+        var heap = (int*)(heads + count);
+        var n = 0;
+        for (var s = 0; s < count; s++)
         {
-            var best = -1;
-            for (var s = 0; s < count; s++)
-            {
-                if (sources[s].Position < sources[s].End && (best < 0 || CompareHeads(sources, s, best) < 0))
-                    best = s;
-            }
+            if (!SetHead(ref sources[s], heads + s))
+                continue;
+            heap[n++] = s;
+        }
 
-            if (best < 0)
-                break;
-            var hash = sources[best].Hashes[sources[best].Position];
-            var key = TKey.At(sources[best].Keys, sources[best].KeyEnds, keyWidth, sources[best].Position, out var keyLength);
-            var value = TValue.At(sources[best].Values, sources[best].ValueEnds, valueWidth, sources[best].Position, out var valueLength);
+        for (var i = (n / 2) - 1; i >= 0; i--)
+            SiftDown(heads, heap, n, i);
+        var read = 0L;
+        while (read < rowsMax && n > 0)
+        {
+            var first = heads[*heap];
             _times.Clear();
-            for (var s = 0; s < count; s++)
+            do
             {
-                ref var source = ref sources[s];
-                while (source.Position < source.End && source.Hashes[source.Position] == hash
-                    && SameRow(ref source, key, keyLength, value, valueLength))
+                ref var source = ref sources[*heap];
+                var head = heads + *heap;
+                do
                 {
                     AddTime(source.TimeAt(source.Position), source.DiffAt(source.Position));
                     source.Position++;
                     read++;
                 }
+                while (SetHead(ref source, head) && Compare(head, &first) == 0);
+                if (source.Position >= source.End)
+                    *heap = heap[--n];
+                SiftDown(heads, heap, n, 0);
             }
-
-            WriteTimes(hash, key, keyLength, value, valueLength, output);
+            while (n > 0 && Compare(heads + *heap, &first) == 0);
+            WriteTimes(first.Hash, first.Key, first.KeyLength, first.Value, first.ValueLength, output);
         }
 
+        SlabPool.Return(heads, capacity);
         output.ExtendDirectory();
         return read;
     }
@@ -176,32 +184,62 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, 
         _spareCapacity = 0;
     }
 
-    private bool SameRow(ref RowSource<TTime> source, byte* key, int keyLength, byte* value, int valueLength)
+    // The next row of a source.
+    private struct Head
     {
-        var k = TKey.At(source.Keys, source.KeyEnds, keyWidth, source.Position, out var kl);
-        var v = TValue.At(source.Values, source.ValueEnds, valueWidth, source.Position, out var vl);
-        return TKey.Compare(k, kl, key, keyLength) == 0 && TValue.Compare(v, vl, value, valueLength) == 0;
+        public ulong Hash;
+        public ulong Word;
+        public byte* Value;
+        public byte* Key;
+        public int ValueLength;
+        public int KeyLength;
     }
 
-    private int CompareHeads(RowSource<TTime>* sources, int a, int b)
+    private bool SetHead(ref RowSource<TTime> source, Head* head)
     {
-        ref var x = ref sources[a];
-        ref var y = ref sources[b];
-        var order = x.Hashes[x.Position].CompareTo(y.Hashes[y.Position]);
-        if (order != 0)
-            return order;
+        var row = source.Position;
+        if (row >= source.End)
+            return false;
+        head->Hash = source.Hashes[row];
+        head->Key = TKey.At(source.Keys, source.KeyEnds, keyWidth, row, out head->KeyLength);
+        head->Value = TValue.At(source.Values, source.ValueEnds, valueWidth, row, out head->ValueLength);
+        head->Word = TValue.Word(head->Value, head->ValueLength);
+        return true;
+    }
+
+    private static int Compare(Head* a, Head* b)
+    {
+        if (a->Hash != b->Hash)
+            return a->Hash < b->Hash ? -1 : 1;
         if (!TKey.IsEmpty)
         {
-            var xk = TKey.At(x.Keys, x.KeyEnds, keyWidth, x.Position, out var xkl);
-            var yk = TKey.At(y.Keys, y.KeyEnds, keyWidth, y.Position, out var ykl);
-            order = TKey.Compare(xk, xkl, yk, ykl);
+            var order = TKey.Compare(a->Key, a->KeyLength, b->Key, b->KeyLength);
             if (order != 0)
                 return order;
         }
 
-        var xv = TValue.At(x.Values, x.ValueEnds, valueWidth, x.Position, out var xvl);
-        var yv = TValue.At(y.Values, y.ValueEnds, valueWidth, y.Position, out var yvl);
-        return TValue.Compare(xv, xvl, yv, yvl);
+        if (a->Word != b->Word)
+            return a->Word < b->Word ? -1 : 1;
+        return typeof(TValue) == typeof(Bytes8) ? 0 : TValue.Compare(a->Value, a->ValueLength, b->Value, b->ValueLength);
+    }
+
+    private static void SiftDown(Head* heads, int* heap, int n, int i)
+    {
+        var moved = heap[i];
+        while (true)
+        {
+            var child = (2 * i) + 1;
+            if (child >= n)
+                break;
+            if (child + 1 < n && Compare(heads + heap[child + 1], heads + heap[child]) < 0)
+                child++;
+            if (Compare(heads + moved, heads + heap[child]) <= 0)
+                break;
+            heap[i] = heap[child];
+            i = child;
+        }
+
+        heap[i] = moved;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

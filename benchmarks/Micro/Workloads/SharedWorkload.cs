@@ -2,7 +2,7 @@ using Materialize.Dataflow;
 
 namespace Materialize.Micro;
 
-/// <summary>A workload that the Rust baseline has too, with the checks that both must print.</summary>
+/// <summary>A workload over rows of 8-byte numbers, most of which the Rust baseline has too: with the checks that both must print.</summary>
 internal abstract class SharedWorkload : Workload
 {
     public static readonly Dictionary<string, string> Checks = new()
@@ -19,6 +19,9 @@ internal abstract class SharedWorkload : Workload
         ["reach 1000000 2000000 10 200"] = "796949 227de573fd9be4d4",
         ["cc 500000 1000000 10 200"] = "490889 5aa9b71ab12e6e9e",
         ["bids 200000 4000000 20000 50"] = "20 01f82933ef30c387",
+
+        // Too large to be computed anew each time: what plain C# found.
+        ["join 12000000 12000000 1000 200"] = "11999204 b4ddd4787329a839",
     };
 
     private readonly string _name;
@@ -31,7 +34,7 @@ internal abstract class SharedWorkload : Workload
 
     protected long[] Sizes { get; }
 
-    protected override string? Expected => Checks.GetValueOrDefault(_name);
+    public override string? Known => Checks.GetValueOrDefault(_name);
 
     protected static unsafe ulong Read(ReadOnlySpan<byte> row, int column) =>
         System.Runtime.InteropServices.MemoryMarshal.Cast<byte, ulong>(row)[column];

@@ -12,13 +12,13 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
     private Rng _deletes = new(42);
     private Check _check;
 
-    protected override long LoadRows => Sizes[1];
+    public override long LoadRows => Sizes[1];
 
-    protected override int Rounds => (int)Sizes[3];
+    public override int Rounds => (int)Sizes[3];
 
-    protected override long UpdatesPerRound => 2 * Sizes[2];
+    public override long UpdatesPerRound => 2 * Sizes[2];
 
-    protected override void Build(Scope<Time> scope)
+    public override void Build(Scope<Time> scope)
     {
         (_edges, var edges) = scope.NewInput("edges", new RowShape(16), 0);
         (_root, var root) = scope.NewInput("root", new RowShape(8), 0);
@@ -33,7 +33,7 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
             var own = loop.EnterAt(both.Map("own", Own, new RowShape(16)).Ok.Distinct("nodes"), row => 256 * (uint)System.Numerics.BitOperations.Log2(*(ulong*)row + 1));
             var spread = labels.Value.Arrange("labels", ColumnKernels.Split(1, 1), new RowShape(8), new RowShape(8)).Arranged
                 .Join("spread", inside, Spread, new RowShape(16)).Ok;
-            result = loop.Leave(labels.Set(own.Concat(spread).TopK("least", ColumnKernels.SplitSorted(descending: false), new RowShape(8), new RowShape(8), RowShape.Empty, 1, 0, Labelled, new RowShape(16)).Ok));
+            result = loop.Leave(labels.Set(own.Concat(spread).TopK("least", ColumnKernels.SplitSorted(descending: false), new RowShape(8), new RowShape(8), RowShape.Empty, 1, 0, ColumnKernels.FinishSorted(descending: false), new RowShape(16)).Ok));
         }
         else
         {
@@ -58,33 +58,73 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
         Probe = consolidated.Probe();
     }
 
-    protected override void Load()
+    public override void Load()
     {
-        Send(_root, 0, 1, 0);
+        if (Share == 0)
+            Send(_root, 0, 1, 0);
         for (var i = 0L; i < Sizes[1]; i++)
         {
-            Edge(ref _inserts, 0, 1);
-            if ((i & 65535) == 65535)
-                Breathe();
+            Edge(ref _inserts, i, 0, 1);
+            Breathe(i);
         }
 
         Advance(1);
     }
 
-    protected override void Round(ulong time)
+    public override void Round(ulong time)
     {
         for (var i = 0L; i < Sizes[2]; i++)
         {
-            Edge(ref _inserts, time, 1);
-            Edge(ref _deletes, time, -1);
+            Edge(ref _inserts, i, time, 1);
+            Edge(ref _deletes, i, time, -1);
         }
 
         Advance(time + 1);
     }
 
-    protected override Check Final() => _check;
+    public override Check Final() => _check;
 
-    protected override void Close()
+    public override Check Plain()
+    {
+        var rng = new Rng(42);
+        var gone = Sizes[2] * Sizes[3];
+        var edges = new List<(ulong From, ulong To)>();
+        for (var i = 0L; i < Sizes[1] + gone; i++)
+        {
+            var edge = (rng.Below((ulong)Sizes[0]), rng.Below((ulong)Sizes[0]));
+            if (i >= gone)
+                edges.Add(edge);
+        }
+
+        if (components)
+            edges.AddRange(edges.Select(e => (e.To, e.From)).ToList());
+        var next = edges.ToLookup(e => e.From, e => e.To);
+        var seen = new HashSet<ulong>();
+        var check = default(Check);
+
+        // From the least node on, so that whoever meets a node first is its component's least.
+        IEnumerable<ulong> roots = components ? next.Select(e => e.Key).Order() : new ulong[1];
+        foreach (var root in roots)
+        {
+            var open = new Stack<ulong>();
+            open.Push(root);
+            while (open.TryPop(out var node))
+            {
+                if (!seen.Add(node))
+                    continue;
+                if (components)
+                    check.Add(1, node, root);
+                else
+                    check.Add(1, node);
+                foreach (var neighbour in next[node])
+                    open.Push(neighbour);
+            }
+        }
+
+        return check;
+    }
+
+    public override void Close()
     {
         _edges.Dispose();
         _root.Dispose();
@@ -132,23 +172,11 @@ internal sealed unsafe class GraphWorkload(bool components, long[] sizes) : Shar
         io.Emitted = io.Count;
     }
 
-    private static void Labelled(KernelIo io)
+    private void Edge(ref Rng rng, long number, ulong time, long diff)
     {
-        var rows = (ulong*)io.Outputs[0].AppendFixed(io.Count);
-        for (var i = 0; i < io.Count; i++)
-        {
-            rows[2 * i] = *(ulong*)io.Parts[0][i];
-            rows[(2 * i) + 1] = ColumnKernels.Sorted(*(ulong*)io.Parts[2][i], descending: false);
-            io.Selected[i] = i;
-        }
-
-        io.Emitted = io.Count;
-    }
-
-    private void Edge(ref Rng rng, ulong time, long diff)
-    {
-        var from = rng.Below((ulong)Sizes[0]);
-        Send(_edges, time, diff, from, rng.Below((ulong)Sizes[0]));
+        var (from, to) = (rng.Below((ulong)Sizes[0]), rng.Below((ulong)Sizes[0]));
+        if (IsMine(number))
+            Send(_edges, time, diff, from, to);
     }
 
     private void Advance(ulong time)

@@ -13,13 +13,13 @@ internal sealed unsafe class CountWorkload(long[] sizes, bool text = false) : Sh
     private Rng _inserts = new(42);
     private Rng _deletes = new(42);
 
-    protected override long LoadRows => Sizes[0];
+    public override long LoadRows => Sizes[0];
 
-    protected override int Rounds => (int)Sizes[3];
+    public override int Rounds => (int)Sizes[3];
 
-    protected override long UpdatesPerRound => 2 * Sizes[2];
+    public override long UpdatesPerRound => 2 * Sizes[2];
 
-    protected override void Build(Scope<Time> scope)
+    public override void Build(Scope<Time> scope)
     {
         var (row, key) = text ? (RowShape.Variable, RowShape.Variable) : (new RowShape(8), new RowShape(8));
         (_input, var rows) = scope.NewInput("input", row, 0);
@@ -31,31 +31,30 @@ internal sealed unsafe class CountWorkload(long[] sizes, bool text = false) : Sh
         Probe = arranged.AsStream("nothing", io => io.Emitted = 0, new RowShape(8)).Ok.Probe();
     }
 
-    protected override void Load()
+    public override void Load()
     {
         for (var i = 0L; i < Sizes[0]; i++)
         {
-            Send(ref _inserts, 0, 1);
-            if ((i & 65535) == 65535)
-                Breathe();
+            Send(ref _inserts, i, 0, 1);
+            Breathe(i);
         }
 
         _input.AdvanceTo(1);
     }
 
-    protected override void Round(ulong time)
+    public override void Round(ulong time)
     {
         for (var i = 0L; i < Sizes[2]; i++)
         {
-            Send(ref _inserts, time, 1);
-            Send(ref _deletes, time, -1);
+            Send(ref _inserts, i, time, 1);
+            Send(ref _deletes, i, time, -1);
         }
 
         _input.AdvanceTo(time + 1);
         _trace.AdvanceSince(time);
     }
 
-    protected override Check Final()
+    public override Check Final()
     {
         var check = default(Check);
         using var cursor = _trace.OpenCursor(ulong.MaxValue - 1);
@@ -64,15 +63,35 @@ internal sealed unsafe class CountWorkload(long[] sizes, bool text = false) : Sh
         return check;
     }
 
-    protected override void Close()
+    public override Check Plain()
+    {
+        var counts = new long[Sizes[1]];
+        var (inserts, deletes) = (new Rng(42), new Rng(42));
+        for (var i = 0L; i < Sizes[0] + (Sizes[2] * Sizes[3]); i++)
+            counts[inserts.Below((ulong)Sizes[1])]++;
+        for (var i = 0L; i < Sizes[2] * Sizes[3]; i++)
+            counts[deletes.Below((ulong)Sizes[1])]--;
+        var check = default(Check);
+        for (var key = 0; key < counts.Length; key++)
+        {
+            if (counts[key] != 0)
+                check.Add(1, (ulong)key, (ulong)counts[key]);
+        }
+
+        return check;
+    }
+
+    public override void Close()
     {
         _trace.Dispose();
         _input.Dispose();
     }
 
-    private void Send(ref Rng rng, ulong time, long diff)
+    private void Send(ref Rng rng, long number, ulong time, long diff)
     {
         var key = rng.Below((ulong)Sizes[1]);
+        if (!IsMine(number))
+            return;
         if (!text)
         {
             Send(_input, time, diff, key);

@@ -12,13 +12,13 @@ internal sealed unsafe class JoinWorkload(long[] sizes, bool text = false) : Sha
     private readonly InputHandle<Time>[] _inputs = new InputHandle<Time>[2];
     private Check _check;
 
-    protected override long LoadRows => 2 * Sizes[0];
+    public override long LoadRows => 2 * Sizes[0];
 
-    protected override int Rounds => (int)Sizes[3];
+    public override int Rounds => (int)Sizes[3];
 
-    protected override long UpdatesPerRound => 2 * Sizes[2];
+    public override long UpdatesPerRound => 2 * Sizes[2];
 
-    protected override void Build(Scope<Time> scope)
+    public override void Build(Scope<Time> scope)
     {
         var (row, part, output) = text ? (RowShape.Variable, RowShape.Variable, RowShape.Variable) : (new RowShape(16), new RowShape(8), new RowShape(24));
         (_inputs[0], var left) = scope.NewInput("left", row, 0);
@@ -46,36 +46,62 @@ internal sealed unsafe class JoinWorkload(long[] sizes, bool text = false) : Sha
         Probe = joined.Probe();
     }
 
-    protected override void Load()
+    public override void Load()
     {
         for (var i = 0L; i < Sizes[0]; i++)
         {
             for (var side = 0; side < 2; side++)
-                Change(side, ref _inserts[side], 0, 1);
-            if ((i & 32767) == 32767)
-                Breathe();
+                Change(side, ref _inserts[side], i, 0, 1);
+            Breathe((2 * i) + 1);
         }
 
         Advance(1);
     }
 
-    protected override void Round(ulong time)
+    public override void Round(ulong time)
     {
         for (var i = 0L; i < Sizes[2] / 2; i++)
         {
             for (var side = 0; side < 2; side++)
             {
-                Change(side, ref _inserts[side], time, 1);
-                Change(side, ref _deletes[side], time, -1);
+                Change(side, ref _inserts[side], i, time, 1);
+                Change(side, ref _deletes[side], i, time, -1);
             }
         }
 
         Advance(time + 1);
     }
 
-    protected override Check Final() => _check;
+    public override Check Final() => _check;
 
-    protected override void Close()
+    public override Check Plain()
+    {
+        var gone = Sizes[3] * (Sizes[2] / 2);
+        var sides = new[] { 42UL, 43UL }.Select(seed =>
+        {
+            var rng = new Rng(seed);
+            var rows = new List<(ulong Key, ulong Value)>();
+            for (var i = 0L; i < Sizes[0] + gone; i++)
+            {
+                var row = (rng.Below((ulong)Sizes[1]), text ? TextRow.Kept(rng.Next()) : rng.Next());
+                if (i >= gone)
+                    rows.Add(row);
+            }
+
+            return rows;
+        }).ToList();
+        var right = sides[1].ToLookup(row => row.Key, row => row.Value);
+        var check = default(Check);
+        foreach (var (key, value) in sides[0])
+        {
+            foreach (var other in right[key])
+                check.Add(1, key, value, other);
+        }
+
+        return check;
+    }
+
+    public override void Close()
     {
         _inputs[0].Dispose();
         _inputs[1].Dispose();
@@ -130,18 +156,21 @@ internal sealed unsafe class JoinWorkload(long[] sizes, bool text = false) : Sha
         io.Emitted = io.Count;
     }
 
-    private void Change(int side, ref Rng rng, ulong time, long diff)
+    private void Change(int side, ref Rng rng, long number, ulong time, long diff)
     {
         var key = rng.Below((ulong)Sizes[1]);
+        var value = rng.Next();
+        if (!IsMine(number))
+            return;
         if (!text)
         {
-            Send(_inputs[side], time, diff, key, rng.Next());
+            Send(_inputs[side], time, diff, key, value);
             return;
         }
 
         var row = TextRow.Begin(_inputs[side].Rows, 2);
         TextRow.Write(row, 2, 0, key);
-        TextRow.Write(row, 2, 1, rng.Next());
+        TextRow.Write(row, 2, 1, value);
         TextRow.End(_inputs[side].Rows, 2);
         _inputs[side].Commit(time, diff);
     }

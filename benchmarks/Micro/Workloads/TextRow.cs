@@ -56,6 +56,14 @@ internal static unsafe class TextRow
             return Number(p, texts, text);
     }
 
+    /// <summary>What the letters keep of a number.</summary>
+    public static ulong Kept(ulong number)
+    {
+        var row = stackalloc byte[Bytes(1)];
+        Write(row, 1, 0, number);
+        return Number(row, 1, 0);
+    }
+
     /// <summary>A number after the texts of a row.</summary>
     public static ulong Tail(ReadOnlySpan<byte> row, int texts) => BinaryPrimitives.ReadUInt64LittleEndian(row[Bytes(texts)..]);
 }

@@ -13,13 +13,13 @@ internal sealed class ArrangeWorkload(long[] sizes) : SharedWorkload("arrange", 
 
     private int Epochs => (int)Sizes[1];
 
-    protected override long LoadRows => Epochs == 1 ? Sizes[0] : 0;
+    public override long LoadRows => Epochs == 1 ? Sizes[0] : 0;
 
-    protected override int Rounds => Epochs == 1 ? 0 : Epochs;
+    public override int Rounds => Epochs == 1 ? 0 : Epochs;
 
-    protected override long UpdatesPerRound => Sizes[0] / Epochs;
+    public override long UpdatesPerRound => Sizes[0] / Epochs;
 
-    protected override void Build(Scope<Time> scope)
+    public override void Build(Scope<Time> scope)
     {
         (_input, var rows) = scope.NewInput("input", new RowShape(16), 0);
         var arranged = rows.Arrange("arrange", ColumnKernels.Split(1, 1), new RowShape(8), new RowShape(8)).Arranged;
@@ -27,32 +27,43 @@ internal sealed class ArrangeWorkload(long[] sizes) : SharedWorkload("arrange", 
         Probe = arranged.AsStream("nothing", io => io.Emitted = 0, new RowShape(8)).Ok.Probe();
     }
 
-    protected override void Load()
+    public override void Load()
     {
         if (Epochs == 1)
             Epoch(0);
         _input.AdvanceTo(1);
     }
 
-    protected override void Round(ulong time)
+    public override void Round(ulong time)
     {
         Epoch(time);
         _input.AdvanceTo(time + 1);
         _trace.AdvanceSince(time);
     }
 
-    protected override Check Final()
+    public override Check Final()
     {
         var check = default(Check);
         using var cursor = _trace.OpenCursor(ulong.MaxValue - 1);
         while (cursor.NextRow())
             check.Add(cursor.Diff, Read(cursor.Key, 0), Read(cursor.Value, 0));
-        if (check.Rows != Sizes[0])
-            throw new InvalidOperationException($"{check.Rows} records are in the arrangement");
         return check;
     }
 
-    protected override void Close()
+    public override Check Plain()
+    {
+        var rng = new Rng(42);
+        var check = default(Check);
+        for (var i = 0L; i < Sizes[0]; i++)
+        {
+            var key = rng.Next();
+            check.Add(1, key, rng.Next());
+        }
+
+        return check;
+    }
+
+    public override void Close()
     {
         _trace.Dispose();
         _input.Dispose();
@@ -63,9 +74,10 @@ internal sealed class ArrangeWorkload(long[] sizes) : SharedWorkload("arrange", 
         for (var i = 0L; i < UpdatesPerRound; i++)
         {
             var key = _rng.Next();
-            Send(_input, time, 1, key, _rng.Next());
-            if ((i & 65535) == 65535)
-                Breathe();
+            var value = _rng.Next();
+            if (IsMine(i))
+                Send(_input, time, 1, key, value);
+            Breathe(i);
         }
     }
 }

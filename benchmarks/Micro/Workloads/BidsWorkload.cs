@@ -13,13 +13,13 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
     private Rng _rng = new(43);
     private ulong _next;
 
-    protected override long LoadRows => Sizes[0] + Sizes[1];
+    public override long LoadRows => Sizes[0] + Sizes[1];
 
-    protected override int Rounds => (int)Sizes[3];
+    public override int Rounds => (int)Sizes[3];
 
-    protected override long UpdatesPerRound => Sizes[2];
+    public override long UpdatesPerRound => Sizes[2];
 
-    protected override void Build(Scope<Time> scope)
+    public override void Build(Scope<Time> scope)
     {
         if (text)
         {
@@ -66,36 +66,34 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
         Probe = sums.Probe();
     }
 
-    protected override void Load()
+    public override void Load()
     {
         var rng = new Rng(42);
         for (var id = 0UL; id < (ulong)Sizes[0]; id++)
         {
-            rng.Below(((ulong)Sizes[0] / 4) + 1);
-            var category = rng.Below(20);
-            SendRow(_auctions, 0, id, category, rng.Below(2 * (ulong)Sizes[1]));
-            if ((id & 65535) == 65535)
-                Breathe();
+            var (category, expires) = Auction(ref rng);
+            if (IsMine((long)id))
+                SendRow(_auctions, 0, id, category, expires);
+            Breathe((long)id);
         }
 
         for (var i = 0L; i < Sizes[1]; i++)
         {
             Bid(0);
-            if ((i & 65535) == 65535)
-                Breathe();
+            Breathe(i);
         }
 
         Advance(1);
     }
 
-    protected override void Round(ulong time)
+    public override void Round(ulong time)
     {
         for (var i = 0L; i < Sizes[2]; i++)
             Bid(time);
         Advance(time + 1);
     }
 
-    protected override Check Final()
+    public override Check Final()
     {
         var check = default(Check);
         foreach (var ((category, sum, count), copies) in _view)
@@ -103,7 +101,32 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
         return check;
     }
 
-    protected override void Close()
+    public override Check Plain()
+    {
+        var rng = new Rng(42);
+        var auctions = new (ulong Category, ulong Expires, ulong Best)[Sizes[0]];
+        for (var id = 0L; id < Sizes[0]; id++)
+        {
+            var (category, expires) = Auction(ref rng);
+            auctions[id] = (category, expires, 0);
+        }
+
+        rng = new Rng(43);
+        for (var number = 0UL; number < (ulong)(Sizes[1] + (Sizes[2] * Sizes[3])); number++)
+        {
+            var (auction, price) = Bid(ref rng);
+            ref var of = ref auctions[auction];
+            if (number <= of.Expires)
+                of.Best = Math.Max(of.Best, price);
+        }
+
+        var check = default(Check);
+        foreach (var category in auctions.Where(a => a.Best > 0).GroupBy(a => a.Category))
+            check.Add(1, category.Key, category.Aggregate(0UL, (sum, a) => sum + a.Best), (ulong)category.LongCount());
+        return check;
+    }
+
+    public override void Close()
     {
         _auctions.Dispose();
         _bids.Dispose();
@@ -266,9 +289,24 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
 
     private void Bid(ulong time)
     {
-        var auction = _rng.Below((ulong)Sizes[0]);
-        _rng.Below(100_000);
-        SendRow(_bids, time, auction, 100 + _rng.Below(1_000_000), _next++);
+        var (auction, price) = Bid(ref _rng);
+        var number = _next++;
+        if (IsMine((long)number))
+            SendRow(_bids, time, auction, price, number);
+    }
+
+    private (ulong Auction, ulong Price) Bid(ref Rng rng)
+    {
+        var auction = rng.Below((ulong)Sizes[0]);
+        rng.Below(100_000);
+        return (auction, 100 + rng.Below(1_000_000));
+    }
+
+    private (ulong Category, ulong Expires) Auction(ref Rng rng)
+    {
+        rng.Below(((ulong)Sizes[0] / 4) + 1);
+        var category = rng.Below(20);
+        return (category, rng.Below(2 * (ulong)Sizes[1]));
     }
 
     private void Advance(ulong time)

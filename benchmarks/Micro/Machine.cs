@@ -1,0 +1,148 @@
+namespace Materialize.Micro;
+
+/// <summary>Processor time of the calling thread.</summary>
+internal static partial class ThreadTime
+{
+    public static double Seconds()
+    {
+        const int threadProcessorTime = 3;
+        _ = clock_gettime(threadProcessorTime, out var time);
+        return time.Seconds + (time.Nanoseconds * 1e-9);
+    }
+
+    [System.Runtime.InteropServices.LibraryImport("libc")]
+    private static partial int clock_gettime(int clock, out TimeSpec time);
+
+    private record struct TimeSpec(long Seconds, long Nanoseconds);
+}
+
+/// <summary>How fast this machine is just now: what figures are scaled by.</summary>
+internal static unsafe class Calibration
+{
+    /// <summary>Milliseconds of processor time to sort 1 M (hash, index) pairs in windows of 16 k by a counting pass and to touch 64 MiB of fresh pages.</summary>
+    public static double Run()
+    {
+        const int rows = 1 << 20, window = 1 << 14;
+        var rng = new Rng(7);
+        var hashes = new ulong[rows];
+        for (var i = 0; i < rows; i++)
+            hashes[i] = rng.Next();
+        var entries = new (ulong, int)[window];
+        var buckets = new int[window * 2];
+        var start = ThreadTime.Seconds();
+        for (var w = 0; w < rows; w += window)
+        {
+            Array.Clear(buckets);
+            for (var i = 0; i < window; i++)
+                buckets[hashes[w + i] >> 49]++;
+            var sum = 0;
+            for (var b = 0; b < buckets.Length; b++)
+                (buckets[b], sum) = (sum, sum + buckets[b]);
+            for (var i = 0; i < window; i++)
+                entries[buckets[hashes[w + i] >> 49]++] = (hashes[w + i], i);
+        }
+
+        var bytes = (nuint)(64 << 20);
+        var pages = (byte*)System.Runtime.InteropServices.NativeMemory.Alloc(bytes);
+        for (nuint p = 0; p < bytes; p += 4096)
+            pages[p] = 1;
+        System.Runtime.InteropServices.NativeMemory.Free(pages);
+        return (ThreadTime.Seconds() - start) * 1000;
+    }
+}
+
+/// <summary>What the process and the machine are.</summary>
+internal static class Machine
+{
+    /// <summary>Forgets the peak of resident memory; returns what is resident, in bytes.</summary>
+    public static long RestartPeak()
+    {
+        File.WriteAllText("/proc/self/clear_refs", "5");
+        return Status("VmRSS:");
+    }
+
+    /// <summary>Most memory that the process had resident since then, in bytes.</summary>
+    public static long PeakBytes() => Status("VmHWM:");
+
+    private static long Status(string name)
+    {
+        foreach (var line in File.ReadLines("/proc/self/status"))
+        {
+            if (line.StartsWith(name, StringComparison.Ordinal))
+                return long.Parse(line[name.Length..].Trim().Split(' ')[0]) * 1024;
+        }
+
+        return 0;
+    }
+
+    public static string Load => File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "unknown";
+
+    /// <summary>When, and on what.</summary>
+    public static string Description =>
+        FormattableString.Invariant($"Taken {DateTime.UtcNow:yyyy-MM-dd} on {Environment.ProcessorCount} processors ({Processor()}), .NET {Environment.Version}, system load {Load}.");
+
+    private static string Processor()
+    {
+        const string name = "model name";
+        if (!File.Exists("/proc/cpuinfo"))
+            return "unknown";
+        foreach (var line in File.ReadLines("/proc/cpuinfo"))
+        {
+            if (line.StartsWith(name, StringComparison.Ordinal))
+                return line[(line.IndexOf(':') + 1)..].Trim();
+        }
+
+        return "unknown";
+    }
+}
+
+/// <summary>What the garbage collector does between <see cref="Start"/> and <see cref="Stop"/>. Looking costs some nanoseconds while it does nothing.</summary>
+internal sealed class GcWatch
+{
+    private readonly List<TimeSpan> _pauses = [];
+    private int _collections;
+    private long _lastIndex;
+    private long _allocatedBefore;
+    private TimeSpan _pausedBefore;
+
+    public TimeSpan Paused { get; private set; }
+
+    public long Allocated { get; private set; }
+
+    public int Pauses => _pauses.Count;
+
+    public TimeSpan PauseP999 => _pauses.Count == 0 ? TimeSpan.Zero : _pauses.Order().ElementAt(Math.Min(_pauses.Count - 1, (int)(0.999 * _pauses.Count)));
+
+    public void Start()
+    {
+        _pauses.Clear();
+        _collections = GC.CollectionCount(0);
+        _lastIndex = GC.GetGCMemoryInfo(GCKind.Any).Index;
+        _allocatedBefore = GC.GetTotalAllocatedBytes();
+        _pausedBefore = GC.GetTotalPauseDuration();
+    }
+
+    /// <summary>To be called often: of collections between two calls only the last one's pauses are seen.</summary>
+    public void Look()
+    {
+        var collections = GC.CollectionCount(0);
+        if (collections == _collections)
+            return;
+        _collections = collections;
+        var info = GC.GetGCMemoryInfo(GCKind.Any);
+        if (info.Index == _lastIndex)
+            return;
+        _lastIndex = info.Index;
+        foreach (var pause in info.PauseDurations)
+        {
+            if (pause > TimeSpan.Zero)
+                _pauses.Add(pause);
+        }
+    }
+
+    public void Stop()
+    {
+        Allocated = GC.GetTotalAllocatedBytes() - _allocatedBefore;
+        Paused = GC.GetTotalPauseDuration() - _pausedBefore;
+    }
+}
