@@ -10,6 +10,45 @@ public sealed unsafe class LoopTests
     private static readonly PairRows Rows = PairRows.Fixed;
     private static readonly Codec Key = new(8);
 
+    [Fact]
+    public void Loops_nest_four_deep_and_no_deeper()
+    {
+        using var rig = new Rig(1);
+        rig.Build((scope, _) =>
+        {
+            (var handle, var rows) = scope.NewInput("rows", Rows.Shape, 0);
+            handle.Dispose();
+            var one = scope.NewLoop();
+            var two = one.Inner.NewLoop();
+            var three = two.Inner.NewLoop();
+            var four = three.Inner.NewLoop();
+            one.Leave(two.Leave(three.Leave(four.Leave(four.Enter(three.Enter(two.Enter(one.Enter(rows)))))))).Probe();
+            Assert.Throws<NotSupportedException>(() => four.Inner.NewLoop());
+        });
+    }
+
+    [Fact]
+    public void Stamps_keep_the_counters_of_four_loops_in_lexicographic_order()
+    {
+        var times = new List<Iterated<Iterated<Iterated<Iterated<Time>>>>>();
+        foreach (var outer in (ulong[])[0, 1, ulong.MaxValue - 1])
+        {
+            for (var rounds = 0; rounds < 81; rounds++)
+            {
+                uint Round(int power) => (rounds / power % 3) switch { 0 => 0, 1 => 1, _ => uint.MaxValue };
+                times.Add(new(new(new(new(outer, Round(27)), Round(9)), Round(3)), Round(1)));
+            }
+        }
+
+        foreach (var a in times)
+        {
+            Assert.Equal(a, Iterated<Iterated<Iterated<Iterated<Time>>>>.FromStamp(a.ToStamp()));
+            Assert.Equal(a.Before.Before.ToStamp(), a.ToStamp().Outside(3));
+            foreach (var b in times)
+                Assert.Equal(Math.Sign(a.CompareTo(b)), Math.Sign(a.ToStamp().CompareTo(b.ToStamp())));
+        }
+    }
+
     [Theory, InlineData(1), InlineData(3)]
     public void Reachability_follows_inserts_and_deletes(int workers)
     {

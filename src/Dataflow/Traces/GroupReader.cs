@@ -27,6 +27,9 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
     private Run[] _marked = [];
     private int _markedCount;
     private Recent<TTime>? _recent;
+    private const int FewRows = 16;
+    private const int SkipMax = 64;
+    private ulong[] _recentWords = [];
     private int[] _recentRows = new int[16];
     private int _recentCount;
     private bool _hasLimit;
@@ -133,7 +136,8 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
 
         if (_recentCount == 0)
             return;
-        SortRecent();
+        snapshot.Trace.NoteRecentRead(_recentCount);
+        SortRecent(0, _recentCount, 0);
         Push(new Run { Position = 0, End = _recentCount });
     }
 
@@ -268,12 +272,34 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
         ? (a.Word < b.Word ? -1 : 1)
         : BytesVariable.Compare(a.Value, a.Length, b.Value, b.Length);
 
-    private void SortRecent()
+    // By eight bytes of the values after another: those are equal up to there.
+    private void SortRecent(int from, int to, int skip)
     {
-        if (_recentCount == 1)
-            return;
+        var rows = _recentRows.AsSpan(from, to - from);
         var recent = _recent!;
-        new Span<int>(_recentRows, 0, _recentCount).Sort((a, b) =>
-            BytesVariable.Compare(recent.ValueAddress(a), recent.ValueLength(a), recent.ValueAddress(b), recent.ValueLength(b)));
+        if (rows.Length <= FewRows || skip >= SkipMax)
+        {
+            rows.Sort((a, b) => BytesVariable.Compare(recent.ValueAddress(a), recent.ValueLength(a), recent.ValueAddress(b), recent.ValueLength(b)));
+            return;
+        }
+
+        if (_recentWords.Length < _recentCount)
+            _recentWords = new ulong[_recentRows.Length];
+        var words = _recentWords.AsSpan(from, to - from);
+        for (var i = 0; i < rows.Length; i++)
+        {
+            var length = recent.ValueLength(rows[i]);
+            words[i] = length <= skip ? 0 : BytesVariable.Word(recent.ValueAddress(rows[i]) + skip, length - skip);
+        }
+
+        words.Sort(rows);
+        for (int i = from, end; i < to; i = end)
+        {
+            end = i + 1;
+            while (end < to && _recentWords[end] == _recentWords[i])
+                end++;
+            if (end > i + 1)
+                SortRecent(i, end, skip + sizeof(ulong));
+        }
     }
 }

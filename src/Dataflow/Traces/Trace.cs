@@ -24,6 +24,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private int TierRatio => _lookups > _written / 8 ? RatioMin : RatioMax;
     private const int RatioMin = 4;
     private const int RatioMax = 32;
+    private const int HotRecentRows = 1024;
     private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
     private readonly Worker _worker;
     private readonly List<TraceHold<TTime>> _holds = [];
@@ -32,6 +33,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private MergeTools<TTime>? _tools;
     private BatchList<TTime> _batches = new([]);
     private Recent<TTime>? _recent;
+    private bool _recentIsHot;
     private long _lookups; // keys looked up of late,
     private long _written; // and rows added
 
@@ -81,6 +83,9 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
 
     /// <summary>So many keys are looked up in a snapshot: what merging saves.</summary>
     public void NoteLookups(long keys) => _lookups += keys;
+
+    /// <summary>A reader had to sort that many newest rows of one key. Many, and the next to come find them sorted: each reader would sort them anew.</summary>
+    public void NoteRecentRead(int rows) => _recentIsHot |= rows > HotRecentRows;
 
     /// <summary>Lets go; without any hold the trace is emptied for good.</summary>
     public void Drop(TraceHold<TTime> hold)
@@ -196,7 +201,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     // Where so many rows go.
     private Recent<TTime> RecentFor(int rows)
     {
-        if (_recent?.IsFull(rows) == true)
+        if (_recent is not null && (_recentIsHot || _recent.IsFull(rows)))
             FlushRecent();
         return _recent ??= new Recent<TTime>(KeyShape, ValueShape, _batches.Items.Length > 0 ? Recent<TTime>.RowsMax : 0);
     }
@@ -215,6 +220,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     {
         var recent = _recent!;
         _recent = null;
+        _recentIsHot = false;
         _lookups /= 2;
         _written /= 2;
         var batch = recent.Sort(Tools, recent.Count, Since);
