@@ -71,6 +71,12 @@ public readonly partial record struct Numeric : IComparable<Numeric>
         Kind = value < 0 ? NumericKind.Negative : NumericKind.Positive,
     };
 
+    public static Numeric FromInt128(Int128 value) => new()
+    {
+        Low = value < 0 ? (UInt128)(-value) : (UInt128)value,
+        Kind = value < 0 ? NumericKind.Negative : NumericKind.Positive,
+    };
+
     public static Numeric FromUInt64(ulong value) => new() { Low = value };
 
     /// <summary><paramref name="coefficient"/> × 10^−<paramref name="scale"/>, where both are small.</summary>

@@ -167,9 +167,12 @@ internal abstract unsafe class AccumulatorSlot
             if (*(long*)(accumulator + Offset) == 0)
                 return Datum.Null;
             var sum = Unsafe.ReadUnaligned<Int128>(accumulator + Offset + 8);
-            return func is AggregateFunc.SumInt16 or AggregateFunc.SumInt32 && sum >= long.MinValue && sum <= long.MaxValue
-                ? Datum.FromInt64((long)sum)
-                : AggregateResults.Integer(func, sum);
+            return func switch
+            {
+                AggregateFunc.SumInt16 or AggregateFunc.SumInt32 when sum >= long.MinValue && sum <= long.MaxValue => Datum.FromInt64((long)sum),
+                AggregateFunc.SumInt64 or AggregateFunc.SumUInt64 => Datum.FromNumeric(Numeric.FromInt128(sum)),
+                _ => AggregateResults.Integer(func, sum),
+            };
         }
     }
 
@@ -206,7 +209,7 @@ internal abstract unsafe class AccumulatorSlot
             var slot = (long*)(accumulator + Offset);
             return slot[0] == 0
                 ? Datum.Null
-                : AggregateResults.Float(func, slot[1], slot[2], slot[3], WideInteger.ToBigInteger((ulong*)(slot + 4), FixedFloat.Words));
+                : AggregateResults.Float(func, slot[1], slot[2], slot[3], WideInteger.ToDouble((ulong*)(slot + 4), FixedFloat.Words, FixedFloat.FractionBits));
         }
     }
 
@@ -249,6 +252,8 @@ internal abstract unsafe class AccumulatorSlot
         public override Datum Finish(byte* accumulator)
         {
             var slot = (long*)(accumulator + Offset);
+            if ((slot[1] | slot[2] | slot[3]) == 0 && slot[0] != 0 && WideInteger.TryToNumeric((ulong*)(slot + 4), Words, out var sum))
+                return Datum.FromNumeric(sum);
             return slot[0] == 0
                 ? Datum.Null
                 : AggregateResults.Numeric(slot[1], slot[2], slot[3], WideInteger.ToBigInteger((ulong*)(slot + 4), Words));

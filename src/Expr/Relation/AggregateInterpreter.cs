@@ -219,7 +219,7 @@ public static class AggregateInterpreter
                 negative += diff;
         }
 
-        return AggregateResults.Float(func, nan, positive, negative, sum);
+        return AggregateResults.Float(func, nan, positive, negative, WideInteger.ToDouble(sum, FixedFloat.FractionBits));
     }
 
     /// <summary>Datums by value, as a key.</summary>
@@ -273,15 +273,13 @@ internal static class AggregateResults
         return Datum.FromNumeric(status == NumericStatus.Ok ? result : sum.Sign > 0 ? Repr.Numeric.PositiveInfinity : Repr.Numeric.NegativeInfinity);
     }
 
-    /// <param name="sum">In units of 2^−96.</param>
-    public static Datum Float(AggregateFunc func, long nan, long positive, long negative, BigInteger sum)
+    public static Datum Float(AggregateFunc func, long nan, long positive, long negative, double sum)
     {
         if (nan > 0 || (positive > 0 && negative > 0))
             return Datum.FromDouble(double.NaN);
         if (positive > 0 || negative > 0)
             return Datum.FromDouble(positive > 0 ? double.PositiveInfinity : double.NegativeInfinity);
-        var value = WideInteger.ToDouble(sum, FixedFloat.FractionBits);
-        return Datum.FromDouble(func == AggregateFunc.SumFloat32 ? (float)value : value);
+        return Datum.FromDouble(func == AggregateFunc.SumFloat32 ? (float)sum : sum);
     }
 
     /// <exception cref="EvalException">A part is out of range.</exception>
