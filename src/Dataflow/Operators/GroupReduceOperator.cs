@@ -104,26 +104,10 @@ internal abstract unsafe class GroupChangeOperator<TTime> : Operator where TTime
     /// <summary>Sends what is buffered.</summary>
     protected abstract void Flush();
 
-    // An import's first delta is several batches; a key must be met once.
+    // A key must be met once.
     private void Queue(ArrangedDelta<TTime> delta)
     {
-        Batch<TTime>? single;
-        if (delta.Batches.Length == 0)
-            return;
-        if (delta.Batches.Length == 1)
-        {
-            single = delta.Batches[0];
-            single.AddReference();
-        }
-        else
-        {
-            using var tools = new MergeTools<TTime>(Graph.Worker.Scratch, _trace.KeyShape, _trace.ValueShape);
-            using var merger = new Merger<TTime>(tools, delta.Batches) { Since = Floor };
-            merger.Work(long.MaxValue);
-            single = merger.Finish();
-        }
-
-        if (single is null)
+        if (delta.Merge(Floor) is not { } single)
             return;
         delta.Before.AddReference();
         _work.Enqueue(new Work(single, delta.Before, delta.MinStamp));

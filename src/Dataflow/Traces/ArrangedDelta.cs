@@ -51,11 +51,7 @@ internal sealed class ArrangedDelta<TTime> : Message where TTime : unmanaged, IT
         {
             if (Batches.Length > 1)
             {
-                var trace = Before.Trace;
-                using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
-                using var merger = new Merger<TTime>(tools, Batches);
-                merger.Work(long.MaxValue);
-                var merged = merger.Finish();
+                var merged = Merge(TTime.Minimum);
                 foreach (var batch in Batches)
                     batch.Release();
                 _batches = merged is null ? [] : [merged];
@@ -67,6 +63,23 @@ internal sealed class ArrangedDelta<TTime> : Message where TTime : unmanaged, IT
 
     /// <summary>The updates as they came, unless they came in order.</summary>
     public UpdateBatch<TTime>[]? Unsorted { get; }
+
+    /// <summary>As <see cref="Single"/>, but of several batches a new one, with times joined with <paramref name="since"/>. A reference of the caller's.</summary>
+    public Batch<TTime>? Merge(TTime since)
+    {
+        if (Batches.Length <= 1)
+        {
+            var single = Batches.Length == 0 ? null : Batches[0];
+            single?.AddReference();
+            return single;
+        }
+
+        var trace = Before.Trace;
+        using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
+        using var merger = new Merger<TTime>(tools, Batches) { Since = since };
+        merger.Work(long.MaxValue);
+        return merger.Finish();
+    }
 
     public Snapshot<TTime> Before { get; }
 

@@ -277,9 +277,15 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
     {
         var rows = _recentRows.AsSpan(from, to - from);
         var recent = _recent!;
-        if (rows.Length <= FewRows || skip >= SkipMax)
+        if (rows.Length <= FewRows)
         {
-            rows.Sort((a, b) => BytesVariable.Compare(recent.ValueAddress(a), recent.ValueLength(a), recent.ValueAddress(b), recent.ValueLength(b)));
+            SortFew(rows, recent);
+            return;
+        }
+
+        if (skip >= SkipMax)
+        {
+            SortAlike(rows, recent);
             return;
         }
 
@@ -300,6 +306,22 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
                 end++;
             if (end > i + 1)
                 SortRecent(i, end, skip + sizeof(ulong));
+        }
+    }
+
+    private static void SortAlike(Span<int> rows, Recent<TTime> recent) =>
+        rows.Sort((a, b) => BytesVariable.Compare(recent.ValueAddress(a), recent.ValueLength(a), recent.ValueAddress(b), recent.ValueLength(b)));
+
+    // Those of a usual group: without a delegate.
+    private static void SortFew(Span<int> rows, Recent<TTime> recent)
+    {
+        for (var i = 1; i < rows.Length; i++)
+        {
+            var moved = rows[i];
+            var j = i;
+            for (; j > 0 && BytesVariable.Compare(recent.ValueAddress(rows[j - 1]), recent.ValueLength(rows[j - 1]), recent.ValueAddress(moved), recent.ValueLength(moved)) > 0; j--)
+                rows[j] = rows[j - 1];
+            rows[j] = moved;
         }
     }
 }
