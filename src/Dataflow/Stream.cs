@@ -135,7 +135,7 @@ public sealed partial class Stream<TTime> where TTime : unmanaged, ITime<TTime>
 
     /// <summary>Calls back with every batch as it comes and with every change of the frontier, in this order. The stream itself is passed on for chaining.</summary>
     /// <param name="onBatch">Borrows the batch during the call; may be null.</param>
-    /// <param name="onFrontier">Called with the frontier after all batches before it were seen; the last call has a closed frontier.</param>
+    /// <param name="onFrontier">Called with the frontier of what comes at this worker, after all batches before it were seen; the last call has a closed frontier. A <see cref="Probe"/> tells when all workers have come so far.</param>
     public Stream<TTime> ForEach(string name, Action<UpdateBatch<TTime>>? onBatch, Action<Frontier<TTime>>? onFrontier = null) =>
         ForEachOperator<TTime>.Build(this, name, onBatch, onFrontier);
 

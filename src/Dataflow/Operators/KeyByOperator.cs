@@ -51,6 +51,8 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
 
     public override bool FollowsFrontier => false;
 
+    public override bool ReachesPeers => true;
+
     /// <param name="split">Null: the row is the key, the value empty.</param>
     /// <param name="sortKeyShape">When set, the kernel's second output is a sort key, to precede the value (see <see cref="SortedRow"/>).</param>
     public static (Stream<TTime> Keyed, Stream<TTime> Errors) Build(

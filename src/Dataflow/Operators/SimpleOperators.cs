@@ -166,6 +166,8 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
 
     public override bool FollowsFrontier => false;
 
+    public override bool ReachesPeers => true;
+
     public static Stream<TTime> ByHash(Stream<TTime> source, RowKernel? key, RowShape keyShape) =>
         source.Scope.Worker.Peers == 1 ? source : Build(source, ByHashOf, key, keyShape);
 
@@ -366,6 +368,8 @@ internal sealed class ProbeOperator<TTime> : Operator where TTime : unmanaged, I
     {
         _inputs = [.. sources.Select(s => this.NewInput(s))];
     }
+
+    public override bool SeesAllWorkers => true;
 
     public static Probe<TTime> Build(Stream<TTime>[] sources) => new ProbeOperator<TTime>(sources)._probe;
 

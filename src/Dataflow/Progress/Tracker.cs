@@ -16,6 +16,10 @@ namespace Materialize.Dataflow.Progress;
 // a later one. A count may be negative meanwhile (a receiver consumed a batch whose sender's message is still under way): only positive counts hold a frontier back, and the sender's entitlement is still counted.
 // Between runs of operators a worker's own counts are whole: each run withdraws an entitlement only after it has used it.
 //
+// What an operator may still *send* is decided by the messages that wait at its inputs at all workers. What may still *come* to it at this worker is less: what waits here, and what the operators upstream may send.
+// A link hands on what one worker sends another in order, so a message is here before the progress that withdraws what entitled its sender to it. So a worker that has its peers' messages goes on without waiting
+// for them to take its own: else two that exchange would work by turns.
+//
 // Times are totally ordered here (see ITime), so that a frontier is one Stamp. Frontiers are propagated in topological order from the places that changed: cost is O(changed), not O(operators), so that it is done
 // before each run, and an operator may look again at what can still come once it has taken its messages (Refresh). So a small change goes from the inputs to the last sink in one pass. In a dataflow with loops,
 // a change recomputes all of it, once a pass: a frontier in a loop supports itself, and only a least fixed point from the pointstamps alone is right.
@@ -186,7 +190,7 @@ internal sealed class Tracker(DataflowGraph graph)
         if (_hasLoops)
             return;
         foreach (var input in CollectionsMarshal.AsSpan(op.Inputs))
-            SetInput(input, FrontierOf(input));
+            SetInput(input, Stamp.Min(input.Waiting.Min, Upstream(input)));
     }
 
     /// <summary>Brings the frontiers up to date and activates operators that follow theirs.</summary>
@@ -212,9 +216,9 @@ internal sealed class Tracker(DataflowGraph graph)
                 var changed = false;
                 foreach (var input in CollectionsMarshal.AsSpan(op.Inputs))
                 {
-                    var frontier = FrontierOf(input);
-                    changed |= SetInput(input, frontier);
-                    least = Stamp.Min(least, Through(op, frontier));
+                    var upstream = Upstream(input);
+                    changed |= SetInput(input, Stamp.Min(input.Waiting.Min, upstream));
+                    least = Stamp.Min(least, Through(op, Stamp.Min(input.MessagePlace.Counts.Min, upstream)));
                 }
 
                 if (changed && op.FollowsFrontier)
@@ -224,12 +228,13 @@ internal sealed class Tracker(DataflowGraph graph)
         }
     }
 
-    private static Stamp FrontierOf(InputPort input)
+    // The least time that any worker may still send to an input.
+    private static Stamp Upstream(InputPort input)
     {
-        var frontier = input.MessagePlace.Counts.Min;
+        var least = Stamp.Closed;
         foreach (var source in CollectionsMarshal.AsSpan(input.Sources))
-            frontier = Stamp.Min(frontier, source.Owner.OutputFrontier);
-        return frontier;
+            least = Stamp.Min(least, source.Owner.OutputFrontier);
+        return least;
     }
 
     private static bool SetInput(InputPort input, Stamp frontier)
@@ -296,7 +301,7 @@ internal sealed class Tracker(DataflowGraph graph)
             var changed = false;
             foreach (var input in op.Inputs)
             {
-                var frontier = input.MessagePlace.Counts.Min;
+                var frontier = input.Waiting.Min;
                 foreach (var source in input.Sources)
                     frontier = Stamp.Min(frontier, outs[source.Owner.Index]);
                 changed |= SetInput(input, frontier);

@@ -174,7 +174,7 @@ public sealed class DataflowGraph
     }
 
     /// <summary>
-    /// Runs each active operator once, in topological order, so that a batch goes as far down as it can; then publishes progress. Operators activated
+    /// Runs each active operator once, in topological order, so that a batch goes as far down as it can; publishes progress after those that send to peers, and in the end. Operators activated
     /// upstream of the running one wait for the next pass. When the worker's step has taken long enough, the pass is interrupted, and the next call goes on with it.
     /// </summary>
     internal void RunPass()
@@ -206,6 +206,8 @@ public sealed class DataflowGraph
                     op.NoteElapsed(ref clock);
                 if (IsDropped)
                     return;
+                if (op.ReachesPeers)
+                    Tracker.Publish(Worker);
                 if (Worker.IsStepOver(op.RowsIn + op.RowsOut - moved, (_active[word] >> bit & 1) != 0))
                 {
                     // Between two runs, what was done so far can be told, as well as at the end.

@@ -53,6 +53,12 @@ internal abstract class Operator
 
     public virtual bool FollowsFrontier => true;
 
+    /// <summary>Whether its inputs' frontiers are those of all workers' copies, and not of what may still come to this one.</summary>
+    public virtual bool SeesAllWorkers => false;
+
+    /// <summary>Whether it sends to other workers: what a run of it did is told them at once, so that they can go on while this worker does.</summary>
+    public virtual bool ReachesPeers => false;
+
     /// <summary>How times change between this operator's inputs and its outputs.</summary>
     public TimeEffect TimeEffect { get; protected init; }
 

@@ -12,6 +12,7 @@ internal abstract class InputPort
         owner.Inputs.Add(this);
         Sent = new Traffic[owner.Graph.Worker.Peers];
         Received = Sent.Length == 1 ? Sent : new Traffic[Sent.Length];
+        Waiting = Sent.Length == 1 || owner.SeesAllWorkers ? MessagePlace.Counts : new StampCounts();
     }
 
     /// <summary>What this worker sent here, by the worker that it went to.</summary>
@@ -22,11 +23,18 @@ internal abstract class InputPort
 
     public Operator Owner { get; }
 
+    /// <summary>Messages for this input at any worker.</summary>
     public Place MessagePlace { get; }
+
+    /// <summary>Times of what must be taken before the frontier moves: what waits at this worker, or at any (<see cref="Operator.SeesAllWorkers"/>).</summary>
+    public StampCounts Waiting { get; }
+
+    /// <summary>Whether the frontier is that of all workers.</summary>
+    public bool IsCountedEverywhere => Waiting == MessagePlace.Counts;
 
     public List<OutputPort> Sources { get; } = [];
 
-    /// <summary>The least time that may still come, messages already waiting included.</summary>
+    /// <summary>The least time that may still come to this worker, messages already waiting included. Those of its peers may still have more to do.</summary>
     public Stamp FrontierStamp { get; set; } = new(0, 0);
 
     public bool FrontierKnown { get; set; }
@@ -48,6 +56,24 @@ internal abstract class InputPort
 
     public abstract void DropMessages();
 
+    protected void NoteWaiting(Stamp stamp)
+    {
+        if (!IsCountedEverywhere)
+            Waiting.Update(stamp, 1);
+    }
+
+    protected void NoteTaken(Stamp stamp)
+    {
+        if (!IsCountedEverywhere)
+        {
+            var min = Waiting.Min;
+            if (Waiting.Update(stamp, -1) && Waiting.Min > min)
+                Owner.Graph.Tracker.MarkDirty(Owner);
+        }
+
+        MessagePlace.Add(stamp, -1);
+    }
+
     /// <summary>Counts what waits.</summary>
     public abstract void Measure(StateMeter meter);
 
@@ -68,8 +94,6 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : Message
     }
 
     public override bool IsEmpty => _queue.Count == 0;
-
-    public int Waiting => _queue.Count;
 
     public override Stamp LeastWaiting
     {
@@ -95,7 +119,7 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : Message
         if (!_queue.TryDequeue(out message!))
             return false;
         var stamp = message.MinStamp;
-        MessagePlace.Add(stamp, -1);
+        NoteTaken(stamp);
         Owner.NoteTaken(stamp);
         Owner.RowsIn += message.Updates;
         return true;
@@ -106,6 +130,7 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : Message
     public override void Receive(Message message)
     {
         _queue.Enqueue((TMessage)message);
+        NoteWaiting(message.MinStamp);
         Owner.Activate();
     }
 

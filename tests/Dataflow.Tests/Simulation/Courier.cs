@@ -51,6 +51,21 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
         }
     }
 
+    /// <summary>The least of what was sent to an input of one worker and not taken.</summary>
+    public Stamp UnderWayTo(int to, int dataflow, int place)
+    {
+        var least = Stamp.Closed;
+        for (var from = 0; from < simulator.Peers; from++)
+        {
+            if (!_underWay.TryGetValue((from, to, dataflow), out var queue))
+                continue;
+            foreach (var message in queue)
+                least = message.Place == place ? Stamp.Min(least, message.Stamp) : least;
+        }
+
+        return least;
+    }
+
     public void Deliver(Worker to, InboxItem item)
     {
         var from = item switch

@@ -35,7 +35,7 @@ internal sealed class FrontierCheck(List<Job> jobs, Courier courier, int workers
             {
                 if (!input.FrontierKnown)
                     continue;
-                var possible = existing[input.MessagePlace.Id];
+                var possible = input.IsCountedEverywhere ? existing[input.MessagePlace.Id] : Stamp.Min(input.LeastWaiting, courier.UnderWayTo(w, graph.Id, input.MessagePlace.Id));
                 foreach (var source in input.Sources)
                     possible = Stamp.Min(possible, outputs[source.Owner.Index]);
                 if (input.FrontierStamp > possible)
