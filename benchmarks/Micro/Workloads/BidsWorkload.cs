@@ -289,10 +289,15 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
 
     private void Bid(ulong time)
     {
-        var (auction, price) = Bid(ref _rng);
         var number = _next++;
-        if (IsMine((long)number))
-            SendRow(_bids, time, auction, price, number);
+        if (!IsMine((long)number))
+        {
+            _rng.Skip(3);
+            return;
+        }
+
+        var (auction, price) = Bid(ref _rng);
+        SendRow(_bids, time, auction, price, number);
     }
 
     private (ulong Auction, ulong Price) Bid(ref Rng rng)

@@ -89,9 +89,13 @@ internal sealed unsafe class CountWorkload(long[] sizes, bool text = false) : Sh
 
     private void Send(ref Rng rng, long number, ulong time, long diff)
     {
-        var key = rng.Below((ulong)Sizes[1]);
         if (!IsMine(number))
+        {
+            rng.Skip(1);
             return;
+        }
+
+        var key = rng.Below((ulong)Sizes[1]);
         if (!text)
         {
             Send(_input, time, diff, key);

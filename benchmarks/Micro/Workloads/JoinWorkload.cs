@@ -158,10 +158,14 @@ internal sealed unsafe class JoinWorkload(long[] sizes, bool text = false) : Sha
 
     private void Change(int side, ref Rng rng, long number, ulong time, long diff)
     {
+        if (!IsMine(number))
+        {
+            rng.Skip(2);
+            return;
+        }
+
         var key = rng.Below((ulong)Sizes[1]);
         var value = rng.Next();
-        if (!IsMine(number))
-            return;
         if (!text)
         {
             Send(_inputs[side], time, diff, key, value);

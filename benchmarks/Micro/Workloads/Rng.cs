@@ -14,6 +14,13 @@ internal struct Rng(ulong seed)
     }
 
     public ulong Below(ulong n) => (Next() >> 32) % n;
+
+    /// <summary>Passes over numbers that nobody wants: those of another worker's rows.</summary>
+    public void Skip(int numbers)
+    {
+        while (numbers-- > 0)
+            Next();
+    }
 }
 
 /// <summary>The order-independent check of a view: how many rows, and a sum over them.</summary>

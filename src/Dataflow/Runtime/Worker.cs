@@ -28,6 +28,7 @@ public sealed class Worker
     private readonly Dictionary<int, DataflowGraph> _dataflows = [];
     private readonly Dictionary<int, List<InboxItem>> _early = [];
     private readonly List<IMaintained> _maintained = [];
+    private readonly List<IMaintained> _owing = [];
     private readonly long _stepTicksMax;
     private readonly long _rowsToLook;
     private long _stepBegan;
@@ -155,6 +156,7 @@ public sealed class Worker
             }
 
             _running.Clear();
+            PayOwed();
         }
 
         return any || Maintain();
@@ -326,6 +328,9 @@ public sealed class Worker
             _maintained.Add(trace);
     }
 
+    /// <summary>The upkeep of <paramref name="trace"/> is to go on after this step's operators have run, though the worker is not idle.</summary>
+    internal void NoteOwing(IMaintained trace) => _owing.Add(trace);
+
     private bool TakeInbox()
     {
         var any = false;
@@ -416,6 +421,13 @@ public sealed class Worker
         throw new InvariantViolationException($"no input at place {place} of dataflow {graph.Id}");
     }
 
+    private void PayOwed()
+    {
+        foreach (var trace in _owing)
+            trace.PayOwed();
+        _owing.Clear();
+    }
+
     private bool Maintain()
     {
         for (var i = _maintained.Count - 1; i >= 0; i--)
@@ -434,6 +446,9 @@ internal interface IMaintained
 {
     /// <summary>Does about <paramref name="fuel"/> rows of work; whether any was left to do.</summary>
     bool Maintain(long fuel);
+
+    /// <summary>Does the work that was asked for with <see cref="Worker.NoteOwing"/>.</summary>
+    void PayOwed();
 }
 
 /// <summary>How workers reach each other.</summary>

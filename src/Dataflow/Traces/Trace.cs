@@ -14,6 +14,9 @@ namespace Materialize.Dataflow.Traces;
 // far (else space could reach the number of tiers times the data). Each new row pays fuel of 2·total / (total − largest) rows to each merge, so that a merge is done by the time half as many new rows have
 // come as there were in the smaller inputs: the largest input is one that would have been rewritten anyway and does not shorten the deadline. A worker that is idle goes on merging.
 //
+// A trace that is looked up and hardly written (the smaller side of most joins) would stay as it was loaded. So lookups since the last batch came are counted too: when what they wasted on having more than one
+// batch would have paid for one rewrite, all are merged, and further lookups pay for it, two rows each. That is at most twice what the best choice would have cost, whatever comes.
+//
 // Compaction. Times are joined with `since` whenever rows are rewritten, so that updates which no reader can tell apart meet and cancel. A tier with much uncompacted detail wholly before since is rewritten
 // while idle, even when it is not full.
 
@@ -25,6 +28,8 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private const int RatioMin = 4;
     private const int RatioMax = 32;
     private const int HotRecentRows = 1024;
+    private const int LookupRows = 3; // a lookup in a batch costs as much as rewriting so many rows
+    private const int RowsPaidPerLookup = 2;
     private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
     private readonly Worker _worker;
     private readonly List<TraceHold<TTime>> _holds = [];
@@ -36,6 +41,8 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private bool _recentIsHot;
     private long _lookups; // keys looked up of late,
     private long _written; // and rows added
+    private long _lookupsSinceBatch;
+    private long _owed;    // rows of merging for lookups
 
     public Trace(Worker worker, RowShape keyShape, RowShape valueShape)
     {
@@ -82,7 +89,34 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     }
 
     /// <summary>So many keys are looked up in a snapshot: what merging saves.</summary>
-    public void NoteLookups(long keys) => _lookups += keys;
+    public void NoteLookups(long keys)
+    {
+        _lookups += keys;
+        if (_batches.Items.Length < 2 || keys > _batches.Rows / 4) // that many walk through the batches
+            return;
+        _lookupsSinceBatch += keys;
+        if (_merges.Count == 0 && _lookupsSinceBatch * (_batches.Items.Length - 1) * LookupRows >= _batches.Rows)
+        {
+            StartMerge(TierOf(_batches.Rows), Idle());
+            _lookupsSinceBatch = 0;
+        }
+
+        if (_merges.Count == 0)
+            return;
+        if (_owed == 0)
+            _worker.NoteOwing(this);
+        _owed += keys * RowsPaidPerLookup;
+    }
+
+    /// <summary>Merges for the lookups since the last call.</summary>
+    public void PayOwed()
+    {
+        if (_merges.Count > 0)
+            _merges[0].Fuel += _owed;
+        _owed = 0;
+        RunMerges();
+        _worker.AddMaintained(this);
+    }
 
     /// <summary>A reader had to sort that many newest rows of one key. Many, and the next to come find them sorted: each reader would sort them anew.</summary>
     public void NoteRecentRead(int rows) => _recentIsHot |= rows > HotRecentRows;
@@ -231,6 +265,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
 
     private void AddBatch(Batch<TTime> batch)
     {
+        _lookupsSinceBatch = 0;
         Replace(_batches.With(batch));
         batch.Release(); // the list has its own
         StartMerges();
