@@ -79,7 +79,7 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
 
         for (var i = 0L; i < Sizes[1]; i++)
         {
-            Bid(0);
+            Bid(ref _rng, ref _next, 0);
             Breathe(i);
         }
 
@@ -88,8 +88,11 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
 
     public override void Round(ulong time)
     {
+        var rng = _rng; // it lies beside the other worker's, perhaps in a line of its cache
+        var next = _next;
         for (var i = 0L; i < Sizes[2]; i++)
-            Bid(time);
+            Bid(ref rng, ref next, time);
+        (_rng, _next) = (rng, next);
         Advance(time + 1);
     }
 
@@ -287,16 +290,16 @@ internal sealed unsafe class BidsWorkload(long[] sizes, bool text = false) : Sha
         io.Emitted = io.Count;
     }
 
-    private void Bid(ulong time)
+    private void Bid(ref Rng rng, ref ulong next, ulong time)
     {
-        var number = _next++;
+        var number = next++;
         if (!IsMine((long)number))
         {
-            _rng.Skip(3);
+            rng.Skip(3);
             return;
         }
 
-        var (auction, price) = Bid(ref _rng);
+        var (auction, price) = Bid(ref rng);
         SendRow(_bids, time, auction, price, number);
     }
 

@@ -44,11 +44,14 @@ internal sealed unsafe class CountWorkload(long[] sizes, bool text = false) : Sh
 
     public override void Round(ulong time)
     {
+        var (inserts, deletes) = (_inserts, _deletes); // they lie beside the other worker's, perhaps in a line of its cache
         for (var i = 0L; i < Sizes[2]; i++)
         {
-            Send(ref _inserts, i, time, 1);
-            Send(ref _deletes, i, time, -1);
+            Send(ref inserts, i, time, 1);
+            Send(ref deletes, i, time, -1);
         }
+
+        (_inserts, _deletes) = (inserts, deletes);
 
         _input.AdvanceTo(time + 1);
         _trace.AdvanceSince(time);

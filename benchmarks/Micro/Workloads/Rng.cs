@@ -7,10 +7,12 @@ internal struct Rng(ulong seed)
 
     public ulong Next()
     {
-        _x ^= _x >> 12;
-        _x ^= _x << 25;
-        _x ^= _x >> 27;
-        return _x * 0x2545F4914F6CDD1D;
+        var x = _x;
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        _x = x;
+        return x * 0x2545F4914F6CDD1D;
     }
 
     public ulong Below(ulong n) => (Next() >> 32) % n;
