@@ -19,7 +19,7 @@ public sealed class Worker
     private readonly IDelivery? _delivery;
     private const int SpinCreditMax = 8;
     private const int SpinProbeEvery = 16;
-    private const long MaintainedRows = 32_000; // some milliseconds
+    private const long MaintainedRows = 4_000; // some hundred microseconds: what comes in meanwhile waits
 
     // It does not spin: Park decides about that.
     private readonly ManualResetEventSlim _wake = new(false, spinCount: 0);
