@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Materialize.Micro;
 
 /// <summary>xorshift64*, as the shared workloads define it.</summary>
@@ -5,6 +7,7 @@ internal struct Rng(ulong seed)
 {
     private ulong _x = seed;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong Next()
     {
         var x = _x;
@@ -15,6 +18,7 @@ internal struct Rng(ulong seed)
         return x * 0x2545F4914F6CDD1D;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong Below(ulong n) => (Next() >> 32) % n;
 
     /// <summary>Passes over numbers that nobody wants: those of another worker's rows.</summary>
