@@ -40,12 +40,11 @@ internal sealed unsafe class Churn : IDisposable
     private readonly InputHandle<Time>[] _inputs = new InputHandle<Time>[Workers];
     private readonly TraceHandle<Time>[] _rows = new TraceHandle<Time>[Workers];
     private readonly TraceHandle<Time>[] _groups = new TraceHandle<Time>[Workers];
-    private readonly ManualResetEventSlim _complete = new(false);
+    private readonly ManualResetEventSlim _moved = new(false);
     private readonly Queue<Reader> _readers = new();
     private Exception? _failed;
     private ulong _time;
-    private ulong _awaited;
-    private ulong _reached;
+    private readonly ulong[] _reached = new ulong[Workers];
     private long _rounds;
     private long _dataflows;
     private long _lookups;
@@ -55,7 +54,7 @@ internal sealed unsafe class Churn : IDisposable
         _group.Failed += (_, e) =>
         {
             _failed = e;
-            _complete.Set();
+            _moved.Set();
         };
         _group.PostToAll(worker => worker.BuildDataflow("base", scope =>
         {
@@ -133,7 +132,7 @@ internal sealed unsafe class Churn : IDisposable
         });
         closed.Wait(TimeSpan.FromSeconds(30));
         _group.Dispose();
-        _complete.Dispose();
+        _moved.Dispose();
     }
 
     private void Round()
@@ -157,8 +156,6 @@ internal sealed unsafe class Churn : IDisposable
         }
 
         var time = _time++;
-        _complete.Reset();
-        Volatile.Write(ref _awaited, time);
         _group.PostToAll(worker =>
         {
             var input = _inputs[worker.Index];
@@ -172,7 +169,7 @@ internal sealed unsafe class Churn : IDisposable
 
             input.AdvanceTo(time + 1);
         });
-        Await($"time {time}");
+        Await(time);
         if (_rounds++ % RoundsPerDataflow == 0)
             Read(time);
         for (var i = 0; i < 4; i++)
@@ -252,18 +249,21 @@ internal sealed unsafe class Churn : IDisposable
         _lookups++;
     }
 
-    private void Await(string what)
+    private void Await(ulong time)
     {
-        if (!_complete.Wait(TimeSpan.FromMinutes(5)) || _failed is not null)
-            throw new InvalidOperationException($"{what} does not complete", _failed);
+        while (_failed is not null || Array.Exists(_reached, reached => reached <= time))
+        {
+            if (_failed is not null || !_moved.Wait(TimeSpan.FromMinutes(5)))
+                throw new InvalidOperationException($"time {time} does not complete", _failed);
+            _moved.Reset();
+        }
     }
 
-    // Frontiers are those of all workers: one speaks for all.
-    private void Follow(Stream<Time> stream, Worker worker) => stream.ForEach("end", null, worker.Index > 0 ? null : frontier =>
+    // Each worker tells how far it is.
+    private void Follow(Stream<Time> stream, Worker worker) => stream.ForEach("end", null, frontier =>
     {
-        _reached = frontier.IsClosed ? ulong.MaxValue : frontier.Time.Value;
-        if (_reached > Volatile.Read(ref _awaited))
-            _complete.Set();
+        Interlocked.Exchange(ref _reached[worker.Index], frontier.IsClosed ? ulong.MaxValue : frontier.Time.Value);
+        _moved.Set();
     });
 
     private static void Pair(KernelIo io) => Write(io, 0, 1, complement: false);

@@ -28,6 +28,9 @@ public sealed class Arranged<TTime> where TTime : unmanaged, ITime<TTime>
     /// <summary>Readers in this dataflow see times joined with this one: the as-of of an import, else the minimum.</summary>
     public TTime Floor { get; }
 
+    /// <summary>Up to where the arrangement is complete at all workers; that of <see cref="Trace"/> is of this one. Worker thread only.</summary>
+    public Frontier<TTime> Frontier => Frontier<TTime>.FromStamp(Output.Owner.OutputFrontier);
+
     internal OutputPort<ArrangedDelta<TTime>> Output { get; }
 
     internal Trace<TTime> SharedTrace { get; }

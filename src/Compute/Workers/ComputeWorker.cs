@@ -23,7 +23,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex, TimeP
     private readonly List<DataflowInstance> _scheduled = [];
     private ResponseSession _session = new();
 
-    /// <summary>Frontiers are global, so that one worker speaks for all.</summary>
+    /// <summary>One worker speaks for all: it tells the frontiers of what is complete at all of them.</summary>
     private bool IsLeader => worker.Index == 0;
 
     /// <summary>Its dataflows' steps, then its own work. Whether anything was done.</summary>
@@ -184,7 +184,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex, TimeP
     {
         var arranged = bundle.Arrange(export.Desc.Key);
         var errors = bundle.Errors.Arrange("arrange errors", null, Bundle.ErrorShape, RowShape.Empty);
-        var trace = new IndexTrace(arranged.Arranged.Trace(), errors.Arranged.Trace(), arranged.Shape, bundle.Columns, state.Instance);
+        var trace = new IndexTrace(arranged.Arranged, errors.Arranged, arranged.Shape, bundle.Columns, state.Instance);
         trace.Rows.AdvanceSince(Math.Max(asOf, state.Since));
         trace.Errors.AdvanceSince(Math.Max(asOf, state.Since));
         state.Trace = trace;
@@ -212,7 +212,7 @@ internal sealed partial class ComputeWorker(Worker worker, int localIndex, TimeP
                 continue;
             ulong? output = state.Instance.Plan.AsOf;
             if (state.Trace is { } trace)
-                output = Time(trace.Upper);
+                output = Time(trace.UpperOfAll);
             else if (state.Probe is { } probe)
                 output = Time(probe.Frontier);
             else if (!state.IsSink && IsSubscribe(state))

@@ -54,11 +54,23 @@ internal sealed class DataflowInstance(DataflowPlan plan)
 }
 
 /// <summary>An arrangement that outlives the building of its dataflow: what peeks and later dataflows read.</summary>
-internal sealed record IndexTrace(
-    TraceHandle Rows, TraceHandle Errors, ArrangementShape Shape, ValueArray<ColumnType> Columns, DataflowInstance Owner) : IDisposable
+internal sealed class IndexTrace(ArrangedRows rows, ArrangedRows errors, ArrangementShape shape, ValueArray<ColumnType> columns, DataflowInstance owner) : IDisposable
 {
-    /// <summary>Up to where both are complete.</summary>
+    public TraceHandle Rows { get; } = rows.Trace();
+
+    public TraceHandle Errors { get; } = errors.Trace();
+
+    public ArrangementShape Shape => shape;
+
+    public ValueArray<ColumnType> Columns => columns;
+
+    public DataflowInstance Owner => owner;
+
+    /// <summary>Up to where both are complete at this worker.</summary>
     public Frontier Upper => Frontier.Min(Rows.Upper, Errors.Upper);
+
+    /// <summary>Up to where both are complete at all workers.</summary>
+    public Frontier UpperOfAll => Frontier.Min(rows.Frontier, errors.Frontier);
 
     public void Dispose()
     {
@@ -96,7 +108,7 @@ internal sealed class CollectionState(GlobalId id, DataflowInstance instance)
 
     public SubscribeSink? Subscribe { get; set; }
 
-    /// <summary>How far what is exported has come here; null before it is built, and for subscribes.</summary>
+    /// <summary>How far what is exported has come at this worker; null before it is built, and for subscribes.</summary>
     public Frontier? OutputFrontier => Trace?.Upper ?? Probe?.Frontier;
 
     /// <summary>Compaction that was allowed before the trace existed.</summary>

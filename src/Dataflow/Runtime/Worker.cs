@@ -451,7 +451,7 @@ internal interface IMaintained
     void PayOwed();
 }
 
-/// <summary>How workers reach each other.</summary>
+/// <summary>How workers reach each other. What one worker sends another, messages and progress alike, arrives in the order in which it was sent: frontiers rest on it (see Tracker).</summary>
 internal interface IWorkerLinks
 {
     void BroadcastProgress(int from, int dataflow, (int Place, Stamp Stamp, long Count)[] changes);

@@ -92,16 +92,11 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     public void NoteLookups(long keys)
     {
         _lookups += keys;
-        if (_batches.Items.Length < 2 || keys > _batches.Rows / 4) // that many walk through the batches
+        var rows = _batches.Rows + (_recent?.Count ?? 0);
+        if (keys > rows / 4) // that many walk through the batches
             return;
         _lookupsSinceBatch += keys;
-        if (_merges.Count == 0 && _lookupsSinceBatch * (_batches.Items.Length - 1) * LookupRows >= _batches.Rows)
-        {
-            StartMerge(TierOf(_batches.Rows), Idle());
-            _lookupsSinceBatch = 0;
-        }
-
-        if (_merges.Count == 0)
+        if (_merges.Count == 0 && (Apart < 2 || _lookupsSinceBatch * (Apart - 1) * LookupRows < rows))
             return;
         if (_owed == 0)
             _worker.NoteOwing(this);
@@ -111,12 +106,26 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     /// <summary>Merges for the lookups since the last call.</summary>
     public void PayOwed()
     {
+        if (_merges.Count == 0)
+        {
+            if (RecentIsSettled)
+                FlushRecent();
+            if (_merges.Count == 0 && _batches.Items.Length > 1)
+                StartMerge(TierOf(_batches.Rows), Idle());
+            _lookupsSinceBatch = 0;
+        }
+
         if (_merges.Count > 0)
             _merges[0].Fuel += _owed;
         _owed = 0;
         RunMerges();
         _worker.AddMaintained(this);
     }
+
+    // Where a lookup has to look, new rows aside.
+    private int Apart => _batches.Items.Length + (RecentIsSettled ? 1 : 0);
+
+    private bool RecentIsSettled => _recent is { Count: > 0 } recent && recent.Count <= _lookupsSinceBatch / 8;
 
     /// <summary>A reader had to sort that many newest rows of one key. Many, and the next to come find them sorted: each reader would sort them anew.</summary>
     public void NoteRecentRead(int rows) => _recentIsHot |= rows > HotRecentRows;

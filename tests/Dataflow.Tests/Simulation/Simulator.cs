@@ -9,7 +9,7 @@ namespace Materialize.Dataflow.Tests.Simulation;
 /// <remarks>
 /// <para>What may happen: a worker steps; a message goes from sender to inbox; a link carries some bytes; a process runs a continuation; a process hears of a new epoch; time passes. Some of it is put off for long: workers
 /// that are not scheduled, links that are slow, progress that comes late. And processes are killed, stalled for up to 90 s, links cut.</para>
-/// <para>What must hold: outputs equal the definition of each plan at each time that any worker says is complete (<see cref="Job"/>); frontiers are conservative and never go back (<see cref="FrontierCheck"/>); each message is
+/// <para>What must hold: outputs equal the definition of each plan at each time that a probe at any worker says is complete (<see cref="Job"/>); frontiers are conservative and never go back (<see cref="FrontierCheck"/>); each message is
 /// taken once, in order, by the epoch that sent it (<see cref="Courier"/>); an epoch that nobody disturbs finishes.</para>
 /// </remarks>
 internal sealed class Simulator : IDisposable
