@@ -17,6 +17,9 @@ public sealed record ClusterdOptions
 
     public required int Workers { get; init; }
 
+    /// <inheritdoc cref="ComputeOptions.PinWorkers"/>
+    public bool PinWorkers { get; init; }
+
     /// <summary>Which of the replica's processes this is.</summary>
     public int Process { get; init; }
 
@@ -58,6 +61,7 @@ public sealed class ClusterdHost : IAsyncDisposable
         _compute = new ComputeState(new ComputeOptions
         {
             Workers = options.Workers,
+            PinWorkers = options.PinWorkers,
             Mesh = options.MeshAddresses.Count > 1 ? new ReplicaMesh(options.Host, options.Process, options.MeshAddresses, options.Transport) : null,
             Persist = options.Persist,
             Time = options.Time,

@@ -21,6 +21,9 @@ internal sealed record CommandLine
 
     public required int Workers { get; init; }
 
+    /// <inheritdoc cref="Compute.ComputeOptions.PinWorkers"/>
+    public required bool PinWorkers { get; init; }
+
     /// <summary>Where each process of the replica listens for the others; one or none: there are no others.</summary>
     public required IReadOnlyList<TransportAddress> MeshAddresses { get; init; }
 
@@ -81,6 +84,7 @@ internal sealed record CommandLine
             HttpAddress = Address("internal-http-listen-addr", Get("internal-http-listen-addr") ?? "127.0.0.1:6878"),
             Process = process,
             Workers = Get("workers") is { } workers ? Number("workers", workers, 1) : timely.Workers,
+            PinWorkers = Get("worker-core-affinity") is "true" or "1",
             MeshAddresses = [.. mesh.Select(MeshAddress)],
             ScratchDirectory = Get("scratch-directory") is { Length: > 0 } scratch ? scratch : null,
             MemoryLimit = Get("announce-memory-limit") is { } limit ? Bytes("announce-memory-limit", limit) : null,

@@ -37,6 +37,7 @@ try
             ComputeAddress = options.ComputeAddress,
             StorageAddress = options.StorageAddress,
             Workers = options.Workers,
+            PinWorkers = options.PinWorkers,
             Process = options.Process,
             MeshAddresses = options.MeshAddresses,
             Persist = persist.Client,

@@ -10,6 +10,9 @@ public sealed record ComputeOptions
     /// <summary>Worker threads of this process, at least one.</summary>
     public required int Workers { get; init; }
 
+    /// <summary>Keep each worker's thread on a processor of its own. For machines that nothing else runs on.</summary>
+    public bool PinWorkers { get; init; }
+
     /// <summary>The replica's other processes; null: there are none.</summary>
     public ReplicaMesh? Mesh { get; init; }
 

@@ -221,7 +221,7 @@ public sealed partial class ComputeState
             return false;
         }
 
-        _workers = new WorkerThreads(_mesh.Group, _options.Time, Fail);
+        _workers = new WorkerThreads(_mesh.Group, _options.PinWorkers, _options.Time, Fail);
         LogJoined(options.Process, options.Addresses.Count);
         _ = WatchAsync(_mesh);
         if (!LeadsReplica)

@@ -39,7 +39,7 @@ public sealed partial class ComputeState : IAsyncDisposable
         _logger = options.Logs.CreateLogger<ComputeState>();
         _readers = new ShardReaders(options.Persist);
         if (options.Mesh is null)
-            _workers = new WorkerThreads(new WorkerGroup(options.Workers, startThreads: false), options.Time, Fail);
+            _workers = new WorkerThreads(new WorkerGroup(options.Workers, startThreads: false), options.PinWorkers, options.Time, Fail);
     }
 
     /// <summary>Exports of installed dataflows, for metrics. Any thread; a recent value.</summary>

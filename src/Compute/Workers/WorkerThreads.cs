@@ -1,3 +1,4 @@
+using Materialize.Core;
 using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Compute.Workers;
@@ -15,8 +16,9 @@ internal sealed class WorkerThreads : IDisposable
 
     /// <summary>Starts the threads.</summary>
     /// <param name="group">Without threads of its own; owned.</param>
+    /// <param name="pin">Whether each is to stay on a processor of its own.</param>
     /// <param name="failed">Told what ended a worker.</param>
-    public WorkerThreads(WorkerGroup group, TimeProvider time, Action<Exception> failed)
+    public WorkerThreads(WorkerGroup group, bool pin, TimeProvider time, Action<Exception> failed)
     {
         _group = group;
         _failed = failed;
@@ -24,7 +26,7 @@ internal sealed class WorkerThreads : IDisposable
             worker.OffloadsWork = true;
         _indexes = [.. group.Workers.Select(w => w.Index)];
         _workers = [.. group.Workers.Select((w, i) => new ComputeWorker(w, i, time))];
-        _threads = [.. _workers.Select((w, i) => new Thread(() => Run(group.Workers[i], w)) { Name = $"compute {i}", IsBackground = true })];
+        _threads = [.. _workers.Select((w, i) => new Thread(() => Run(group.Workers[i], w, pin ? i : null)) { Name = $"compute {i}", IsBackground = true })];
         foreach (var thread in _threads)
             thread.Start();
     }
@@ -84,8 +86,10 @@ internal sealed class WorkerThreads : IDisposable
         _broken.Dispose();
     }
 
-    private void Run(Worker engine, ComputeWorker worker)
+    private void Run(Worker engine, ComputeWorker worker, int? processor)
     {
+        if (processor is { } ordinal)
+            ThreadAffinity.TryPin(ordinal);
         try
         {
             while (!_stop.IsCancellationRequested)
