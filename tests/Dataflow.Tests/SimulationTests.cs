@@ -31,6 +31,7 @@ public sealed class SimulationTests
     [InlineData("ReorderProgress", "can still come", 1)]
     [InlineData("SplitProgress", "can still come", 3)]
     [InlineData("RepeatProgress", "can still come", 3)]
+    [InlineData("OvertakeData", "can still come", 3)]
     [InlineData("DropData", "is not what worker", 3)]
     [InlineData("EpochsLookAlike", "", 2)]
     public void Faults_of_the_runtime_are_found(string fault, string complaint, int enough)

@@ -19,6 +19,9 @@ internal enum Mutation
     /// <summary>A progress message arrives twice.</summary>
     RepeatProgress,
 
+    /// <summary>Progress overtakes the batches that were sent before it.</summary>
+    OvertakeData,
+
     /// <summary>A batch gets lost.</summary>
     DropData,
 
@@ -122,7 +125,7 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
         var isMeant = simulator.Mutation switch
         {
             Mutation.DropData => isData,
-            Mutation.EpochsLookAlike or Mutation.ReorderProgress => false, // done elsewhere
+            Mutation.EpochsLookAlike or Mutation.ReorderProgress or Mutation.OvertakeData => false, // done elsewhere
             _ => isProgress,
         };
         if (!isMeant || _untilFault < 0 || _untilFault-- > 0)
@@ -157,7 +160,9 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
         public override void Act()
         {
             if (simulator.Mutation == Mutation.ReorderProgress)
-                SwapProgress();
+                SwapProgress(static before => before is InboxItem.Progress);
+            else if (simulator.Mutation == Mutation.OvertakeData)
+                SwapProgress(static before => before is InboxItem.Data or InboxItem.Encoded);
             for (var many = simulator.Random.Next(2) == 0 ? 1 : simulator.Random.Next(1, 8); many > 0 && Items.TryDequeue(out var item); many--)
             {
                 simulator.Trace.Add("hand", from, to.Index, item is InboxItem.ToDataflow of ? of.Dataflow : -1);
@@ -173,13 +178,14 @@ internal sealed class Courier(Simulator simulator, EpochRun run) : IDelivery
             run.Wake(to.Index);
         }
 
-        private void SwapProgress()
+        // Progress changes places with what is before it.
+        private void SwapProgress(Func<InboxItem, bool> isOvertaken)
         {
             var items = Items.ToArray();
             Items.Clear();
             for (var i = 1; i < items.Length; i++)
             {
-                if (items[i - 1] is InboxItem.Progress && items[i] is InboxItem.Progress)
+                if (isOvertaken(items[i - 1]) && items[i] is InboxItem.Progress)
                     (items[i - 1], items[i]) = (items[i], items[i - 1]);
             }
 
