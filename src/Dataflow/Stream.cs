@@ -60,6 +60,12 @@ public sealed partial class Stream<TTime> where TTime : unmanaged, ITime<TTime>
     /// <summary>The same collection, each row at the worker that owns the hash of the key that <paramref name="key"/> computes (<c>Outputs[0]</c>, one for each row); with null, of the whole row.</summary>
     public Stream<TTime> Exchange(RowKernel? key = null, RowShape keyShape = default) => ExchangeOperator<TTime>.ByHash(this, key, keyShape);
 
+    /// <summary>
+    /// The same collection, batch by batch at whichever worker was sent the fewest rows so far: shares out what comes in at few workers, whatever its keys. A row and its deletion may end up at different workers:
+    /// for operators that keep no state, or that exchange by key themselves.
+    /// </summary>
+    public Stream<TTime> Rebalance() => ExchangeOperator<TTime>.ToLeastLoaded(this);
+
     /// <summary>All rows at one worker.</summary>
     public Stream<TTime> Gather(int worker = 0) => ExchangeOperator<TTime>.ToWorker(this, worker);
 

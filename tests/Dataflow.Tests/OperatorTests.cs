@@ -67,12 +67,40 @@ public sealed class OperatorTests
     }
 
     [Theory, MemberData(nameof(RowCases))]
-    public void Exchange_gather_and_broadcast_move_rows_and_change_nothing_else(bool text, int workers)
+    public void Exchange_rebalance_gather_and_broadcast_move_rows_and_change_nothing_else(bool text, int workers)
     {
         var rows = text ? PairRows.Text : PairRows.Fixed;
         Check(workers, rows, (stream, output, worker) =>
-            output.Attach(stream.Exchange(Kernels.Split(rows, new Codec(8), default), new RowShape(8)).Exchange().Gather(workers - 1).Broadcast(), rows, worker),
+            output.Attach(stream.Exchange(Kernels.Split(rows, new Codec(8), default), new RowShape(8)).Rebalance().Exchange().Gather(workers - 1).Rebalance().Broadcast(), rows, worker),
             input => new Bag(input.Select(r => (r.Key, r.Value * workers))));
+    }
+
+    [Fact]
+    public void Rebalance_shares_out_what_comes_in_at_one_worker_however_its_batches_are_cut()
+    {
+        const int Workers = 3, Largest = 40;
+        using var rig = new Rig(Workers);
+        var handles = new InputHandle<Time>[Workers];
+        var at = new long[Workers];
+        rig.Build((scope, worker) =>
+        {
+            (handles[worker], var stream) = scope.NewInput("input", PairRows.Fixed.Shape, 0);
+            stream.Rebalance().ForEach("count", batch => at[worker] += batch.Count);
+        });
+        var random = new Random(1);
+        var sent = 0L;
+        for (var batch = 0; batch < 200; batch++)
+        {
+            for (var i = random.Next(1, Largest + 1); i > 0; i--, sent++)
+                handles[1].Send(PairRows.Fixed.Encode(1, 1), 0, 1);
+            handles[1].Flush();
+            rig.Run();
+        }
+
+        Assert.Equal(sent, at.Sum());
+        Assert.True(at.Max() - at.Min() <= Largest, string.Join(", ", at));
+        foreach (var handle in handles)
+            handle.Dispose();
     }
 
     [Theory, MemberData(nameof(RowCases))]

@@ -133,11 +133,12 @@ internal sealed class AdvanceOperator<TTime> : Operator where TTime : unmanaged,
     public override void Dispose() => _copy.Dispose();
 }
 
-/// <summary>Rows to the worker that a hash, or the caller, chooses. Shape and time: unchanged.</summary>
+/// <summary>Rows to the worker that a hash, what was sent before, or the caller chooses. Shape and time: unchanged.</summary>
 internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const int ToEvery = -1;
     private const int ByHashOf = -2;
+    private const int ByLoad = -3;
     private const int FlushRows = 8192;
     private readonly InputPort<UpdateBatch<TTime>> _input;
     private readonly OutputPort<UpdateBatch<TTime>> _output;
@@ -146,6 +147,7 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
     private readonly RowWriter? _keys;
     private readonly RowWriter? _errors;
     private readonly KernelCall? _call;
+    private readonly long[] _given; // rows, by worker, while they go to who has been given least
 
     private ExchangeOperator(Stream<TTime> source, int target, RowKernel? key, RowShape keyShape)
         : base(source.Scope.Graph, "exchange")
@@ -153,6 +155,7 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
         _input = this.NewInput(source);
         _output = new OutputPort<UpdateBatch<TTime>>(this);
         _target = target;
+        _given = new long[target == ByLoad ? Graph.Worker.Peers : 0];
         _builders = new BatchBuilder<TTime>[target == ByHashOf ? Graph.Worker.Peers : 0];
         for (var w = 0; w < _builders.Length; w++)
             _builders[w] = new BatchBuilder<TTime>(source.Shape);
@@ -171,6 +174,9 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
     public static Stream<TTime> ByHash(Stream<TTime> source, RowKernel? key, RowShape keyShape) =>
         source.Scope.Worker.Peers == 1 ? source : Build(source, ByHashOf, key, keyShape);
 
+    public static Stream<TTime> ToLeastLoaded(Stream<TTime> source) =>
+        source.Scope.Worker.Peers == 1 ? source : Build(source, ByLoad, null, default);
+
     public static Stream<TTime> ToWorker(Stream<TTime> source, int worker) => Build(source, worker, null, default);
 
     public static Stream<TTime> ToAll(Stream<TTime> source) => Build(source, ToEvery, null, default);
@@ -182,6 +188,14 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
             if (_target >= 0)
             {
                 _output.SendTo(_target, batch);
+                continue;
+            }
+
+            if (_target == ByLoad)
+            {
+                var least = LeastGiven();
+                _given[least] += batch.Count;
+                _output.SendTo(least, batch);
                 continue;
             }
 
@@ -220,6 +234,19 @@ internal sealed unsafe class ExchangeOperator<TTime> : Operator where TTime : un
 
     private static Stream<TTime> Build(Stream<TTime> source, int target, RowKernel? key, RowShape keyShape) =>
         new(source.Scope, new ExchangeOperator<TTime>(source, target, key, keyShape)._output, source.Shape);
+
+    // Of equals, this worker first: what is in no need of it does not travel.
+    private int LeastGiven()
+    {
+        var least = Graph.Worker.Index;
+        for (var worker = 0; worker < _given.Length; worker++)
+        {
+            if (_given[worker] < _given[least])
+                least = worker;
+        }
+
+        return least;
+    }
 
     private void Route(UpdateBatch<TTime> batch)
     {
