@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Globalization;
+
 namespace Materialize.Micro;
 
 /// <summary>Processor time of the calling thread.</summary>
@@ -19,6 +22,18 @@ internal static partial class ThreadTime
 /// <summary>How fast this machine is just now: what figures are scaled by.</summary>
 internal static unsafe class Calibration
 {
+    /// <summary>As <see cref="Run"/>, once the machine is as fast as <c>QUIET</c> in the environment asks for (in milliseconds of calibration), or half a minute has passed: others on a shared machine come and go.</summary>
+    public static double RunWhenQuiet()
+    {
+        var waited = Stopwatch.StartNew();
+        var calibration = Run();
+        if (!double.TryParse(Environment.GetEnvironmentVariable("QUIET"), CultureInfo.InvariantCulture, out var quiet))
+            return calibration;
+        for (; calibration > quiet && waited.Elapsed < TimeSpan.FromSeconds(30); calibration = Run())
+            Thread.Sleep(500); // nobody tells when the others are done
+        return calibration;
+    }
+
     /// <summary>Milliseconds of processor time to sort 1 M (hash, index) pairs in windows of 16 k by a counting pass and to touch 64 MiB of fresh pages.</summary>
     public static double Run()
     {

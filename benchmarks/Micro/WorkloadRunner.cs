@@ -30,7 +30,7 @@ internal static class WorkloadRunner
         var reports = new List<Report>();
         for (var pass = 0; pass < passes; pass++)
         {
-            var calibration = Calibration.Run();
+            var calibration = Calibration.RunWhenQuiet();
             var report = WorkloadRun.Run(Catalogue.Create(run), run.Workers) with { Calibration = calibration };
             log.WriteLine($"{run}: {report} cal={calibration:F1}ms");
             reports.Add(report);

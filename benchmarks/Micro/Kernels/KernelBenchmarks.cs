@@ -28,7 +28,7 @@ internal static class KernelBenchmarks
             .AddColumnProvider(DefaultColumnProviders.Instance)
             .WithArtifactsPath(Path.Combine(AppContext.BaseDirectory, "benchmarks"))
             .WithOptions(ConfigOptions.JoinSummary | ConfigOptions.DisableLogFile);
-        var calibration = Calibration.Run();
+        var calibration = Calibration.RunWhenQuiet();
         var summaries = BenchmarkSwitcher.FromTypes(All).Run(["--filter", .. patterns.Length == 0 ? ["*"] : patterns.Select(p => p.Contains('*') ? p : $"*{p}*")], config);
         var results = summaries.SelectMany(s => s.Reports).Select(report =>
         {
