@@ -217,8 +217,9 @@ internal sealed class Tracker(DataflowGraph graph)
                 foreach (var input in CollectionsMarshal.AsSpan(op.Inputs))
                 {
                     var upstream = Upstream(input);
-                    changed |= SetInput(input, Stamp.Min(input.Waiting.Min, upstream));
-                    least = Stamp.Min(least, Through(op, Stamp.Min(input.MessagePlace.Counts.Min, upstream)));
+                    var frontier = Stamp.Min(input.Waiting.Min, upstream);
+                    changed |= SetInput(input, frontier);
+                    least = Stamp.Min(least, Through(op, input.IsCountedEverywhere ? frontier : Stamp.Min(input.MessagePlace.Counts.Min, upstream)));
                 }
 
                 if (changed && op.FollowsFrontier)
@@ -231,9 +232,10 @@ internal sealed class Tracker(DataflowGraph graph)
     // The least time that any worker may still send to an input.
     private static Stamp Upstream(InputPort input)
     {
-        var least = Stamp.Closed;
-        foreach (var source in CollectionsMarshal.AsSpan(input.Sources))
-            least = Stamp.Min(least, source.Owner.OutputFrontier);
+        var sources = CollectionsMarshal.AsSpan(input.Sources);
+        var least = sources.IsEmpty ? Stamp.Closed : sources[0].Owner.OutputFrontier;
+        for (var i = 1; i < sources.Length; i++)
+            least = Stamp.Min(least, sources[i].Owner.OutputFrontier);
         return least;
     }
 

@@ -206,7 +206,7 @@ public sealed class DataflowGraph
                     op.NoteElapsed(ref clock);
                 if (IsDropped)
                     return;
-                if (op.ReachesPeers)
+                if (Tracker.HasPeers && op.ReachesPeers)
                     Tracker.Publish(Worker);
                 if (Worker.IsStepOver(op.RowsIn + op.RowsOut - moved, (_active[word] >> bit & 1) != 0))
                 {

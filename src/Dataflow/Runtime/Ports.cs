@@ -12,7 +12,8 @@ internal abstract class InputPort
         owner.Inputs.Add(this);
         Sent = new Traffic[owner.Graph.Worker.Peers];
         Received = Sent.Length == 1 ? Sent : new Traffic[Sent.Length];
-        Waiting = Sent.Length == 1 || owner.SeesAllWorkers ? MessagePlace.Counts : new StampCounts();
+        IsCountedEverywhere = Sent.Length == 1 || owner.SeesAllWorkers;
+        Waiting = IsCountedEverywhere ? MessagePlace.Counts : new StampCounts();
     }
 
     /// <summary>What this worker sent here, by the worker that it went to.</summary>
@@ -30,7 +31,7 @@ internal abstract class InputPort
     public StampCounts Waiting { get; }
 
     /// <summary>Whether the frontier is that of all workers.</summary>
-    public bool IsCountedEverywhere => Waiting == MessagePlace.Counts;
+    public bool IsCountedEverywhere { get; }
 
     public List<OutputPort> Sources { get; } = [];
 
