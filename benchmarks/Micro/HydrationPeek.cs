@@ -171,7 +171,8 @@ internal sealed unsafe class HydrationPeek(long rows, TimeSpan idle) : IDisposab
             _inputs[worker.Index].Dispose();
             dropped.Signal();
         });
-        dropped.Wait();
+        if (!dropped.Wait(TimeSpan.FromMinutes(1)))
+            throw new InvalidOperationException("the first rows are not dropped", _failed);
         _hydratedAll.Reset();
         _counted = 0;
     }

@@ -68,7 +68,7 @@ public sealed class DataflowGraph
     /// <summary>Runs of an operator by the power of two of their length in nanoseconds; empty where none was taken.</summary>
     public ReadOnlySpan<long> RunTimes(int operatorIndex) => Operators[operatorIndex].RunTimes is { } times ? times.Counts : [];
 
-    /// <summary>The least time that may still come to any input of an operator, or out of it if it has none; null: none.</summary>
+    /// <summary>The least time that may still come, at this worker, to any input of an operator, or out of it if it has none; null: none.</summary>
     public ulong? FrontierOf(int operatorIndex)
     {
         var op = Operators[operatorIndex];

@@ -15,7 +15,7 @@ namespace Materialize.Dataflow.Traces;
 // come as there were in the smaller inputs: the largest input is one that would have been rewritten anyway and does not shorten the deadline. A worker that is idle goes on merging.
 //
 // A trace that is looked up and hardly written (the smaller side of most joins) would stay as it was loaded. So lookups since the last batch came are counted too: when what they wasted on having more than one
-// batch would have paid for one rewrite, all are merged, and further lookups pay for it, two rows each. That is at most twice what the best choice would have cost, whatever comes.
+// batch would have paid for one rewrite, all are merged, and further lookups pay for it, two rows each.
 //
 // Compaction. Times are joined with `since` whenever rows are rewritten, so that updates which no reader can tell apart meet and cancel. A tier with much uncompacted detail wholly before since is rewritten
 // while idle, even when it is not full.
@@ -30,6 +30,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private const int HotRecentRows = 1024;
     private const int LookupRows = 3; // a lookup in a batch costs as much as rewriting so many rows
     private const int RowsPaidPerLookup = 2;
+    private const long RowsPaidAtOnce = 16 * 1024; // about a millisecond; what is left of a large delta's lookups is paid by later ones, or while the worker is idle
     private const long MergeBytesMax = 3L << 30; // offsets within a batch are 32 bits
     private readonly Worker _worker;
     private readonly List<TraceHold<TTime>> _holds = [];
@@ -116,7 +117,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
         }
 
         if (_merges.Count > 0)
-            _merges[0].Fuel += _owed;
+            _merges[0].Fuel += Math.Min(_owed, RowsPaidAtOnce);
         _owed = 0;
         RunMerges();
         _worker.AddMaintained(this);
