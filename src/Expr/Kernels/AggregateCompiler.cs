@@ -13,7 +13,7 @@ namespace Materialize.Expr.Kernels;
 public sealed record AccumulatePlan(int Width, AccumulateKernel Accumulate, Action<nint, nint> Combine, RowKernel Finish);
 
 /// <summary>Aggregates as kernels: those with accumulators of fixed size, and those that look at a whole group.</summary>
-public static unsafe class AggregateCompiler
+public static unsafe partial class AggregateCompiler
 {
     /// <summary>Whether an aggregate has an accumulator of fixed size.</summary>
     public static bool IsAccumulable(AggregateFunc func) => func is AggregateFunc.Count or AggregateFunc.Any or AggregateFunc.All
@@ -59,43 +59,6 @@ public static unsafe class AggregateCompiler
                     slot.Combine((byte*)into, (byte*)from);
             },
             new Finisher(slots, results, join).Run);
-    }
-
-    /// <summary>
-    /// An aggregate computed from its whole group: any function, DISTINCT and ordered ones included. Writes one row, the result.
-    /// </summary>
-    /// <param name="args">The arguments among <paramref name="values"/>.</param>
-    /// <param name="orderKeys">The aggregate's order keys among <paramref name="values"/>.</param>
-    /// <param name="values">Columns of the value row.</param>
-    public static GroupKernel Group(AggregateExpr aggregate, ValueArray<int> args, ValueArray<int> orderKeys, ValueArray<ColumnType> values)
-    {
-        var layout = RowLayout.For(values);
-        var result = RowLayout.For([aggregate.Output]);
-        SqlType[] argTypes = [.. args.Select(c => values[c].Type)];
-        SqlType[] keyTypes = [.. orderKeys.Select(c => values[c].Type)];
-        return (_, rows, diffs, count, output, errors) =>
-        {
-            var inputs = new AggregateInterpreter.Input[count];
-            for (var i = 0; i < count; i++)
-            {
-                var reader = new RowReader(layout, RowLengths.Row(layout, rows[i]));
-                var (values, keys) = (new Datum[args.Count], new Datum[orderKeys.Count]);
-                for (var a = 0; a < values.Length; a++)
-                    values[a] = reader.Datum(args[a]);
-                for (var k = 0; k < keys.Length; k++)
-                    keys[k] = reader.Datum(orderKeys[k]);
-                inputs[i] = new AggregateInterpreter.Input(values, keys, diffs[i]);
-            }
-
-            try
-            {
-                RowCodec.Pack(result, [AggregateInterpreter.Eval(aggregate, argTypes, keyTypes, inputs)], output);
-            }
-            catch (EvalException e)
-            {
-                errors.Append(EvalErrorCodec.Encode(e.Error));
-            }
-        };
     }
 
     /// <summary>Turns accumulators into rows of results, and has them joined to the keys.</summary>

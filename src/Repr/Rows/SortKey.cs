@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using System.Numerics;
 using System.Text;
 
 namespace Materialize.Repr;
@@ -10,12 +9,15 @@ namespace Materialize.Repr;
 /// a payload that no other payload of its type is a prefix of; a descending column has its payload's bits inverted. Keys of
 /// several columns are concatenated.
 /// </summary>
-public static class SortKey
+public static partial class SortKey
 {
     private const byte NullFirst = 0;
     private const byte Present = 1;
     private const byte NullLast = 2;
     private const byte End = 0;
+
+    /// <summary>10^0 to 10^38.</summary>
+    private static readonly UInt128[] Powers = [.. Enumerable.Range(0, Numeric.MaxDigits).Select(e => (UInt128)Numeric.Power(e))];
 
     /// <summary>Appends the key of one value.</summary>
     public static void Write(SqlType type, Datum value, bool descending, bool nullsLast, IBufferWriter<byte> output)
@@ -94,39 +96,10 @@ public static class SortKey
             case ScalarKind.Jsonb:
                 Json(new Jsonb(value.AsBytes), output);
                 break;
-            case ScalarKind.List:
-                Elements(type.Element!, value.AsList.AsSpan(), output);
-                break;
-            case ScalarKind.Int2Vector:
-                Elements(SqlType.Int16, value.AsList.AsSpan(), output);
-                break;
-            case ScalarKind.Array:
-                Elements(type.Element!, value.AsArray.Elements.AsSpan(), output);
-                foreach (var dimension in value.AsArray.Dimensions.AsSpan())
-                {
-                    Put(output, Present);
-                    Put(output, (uint)dimension.LowerBound ^ 0x8000_0000);
-                    Put(output, (uint)dimension.Length);
-                }
-
-                Put(output, End);
-                break;
-            case ScalarKind.Map:
-                foreach (var (key, item) in value.AsMap)
-                {
-                    Put(output, Present);
-                    Escaped(Encoding.UTF8.GetBytes(key), output);
-                    Write(type.Element!, item, descending: false, nullsLast: true, output);
-                }
-
-                Put(output, End);
-                break;
-            case ScalarKind.Record:
-                for (var i = 0; i < type.Fields.Count; i++)
-                    Write(type.Fields[i].Type.Type, value.AsList[i], descending: false, nullsLast: true, output);
-                break;
-            case ScalarKind.Range:
-                Range(type.Element!, value.AsRange!, output);
+            case ScalarKind.List or ScalarKind.Int2Vector or ScalarKind.Array or ScalarKind.Map or ScalarKind.Record or ScalarKind.Range:
+                var stored = new ArrayBufferWriter<byte>();
+                ValueCodec.Write(type, value, stored);
+                WriteStored(type, stored.WrittenSpan, output);
                 break;
             default:
                 Escaped(Encoding.UTF8.GetBytes(value.AsString), output);
@@ -137,15 +110,19 @@ public static class SortKey
     /// <summary>Bytes with 0 written as 0 255, ended by 0 0.</summary>
     internal static void Escaped(ReadOnlySpan<byte> bytes, IBufferWriter<byte> output)
     {
-        foreach (var b in bytes)
+        while (true)
         {
-            Put(output, b);
-            if (b == 0)
-                Put(output, (byte)0xFF);
+            var zero = bytes.IndexOf((byte)0);
+            var plain = zero < 0 ? bytes : bytes[..zero];
+            var target = output.GetSpan(plain.Length + 2);
+            plain.CopyTo(target);
+            target[plain.Length] = 0;
+            target[plain.Length + 1] = zero < 0 ? End : (byte)0xFF;
+            output.Advance(plain.Length + 2);
+            if (zero < 0)
+                return;
+            bytes = bytes[(zero + 1)..];
         }
-
-        Put(output, End);
-        Put(output, End);
     }
 
     private static void Put(IBufferWriter<byte> output, byte value)
@@ -187,14 +164,21 @@ public static class SortKey
         Put(output, (byte)rank);
         if (rank is not (1 or 3))
             return;
-        var magnitude = BigInteger.Abs(value.Coefficient);
-        var digits = Numeric.Digits(magnitude);
-        magnitude *= Numeric.Power(Numeric.MaxDigits - digits);
+        // At most 130 bits, of which UInt128 holds all but the top two: those come of the last multiplication.
+        var (high, low) = ((byte)value.High, value.Low);
+        var digits = high != 0 ? Numeric.MaxDigits : Digits(low);
+        if (digits < Numeric.MaxDigits)
+        {
+            low *= Powers[Numeric.MaxDigits - 1 - digits];
+            var (eight, two) = (low << 3, low << 1);
+            high = (byte)((low >> 125) + (low >> 127) + (eight + two < eight ? UInt128.One : UInt128.Zero));
+            low = eight + two;
+        }
+
         Span<byte> bytes = stackalloc byte[18];
-        bytes.Clear();
         bytes[0] = (byte)(digits - value.Scale + 64);
-        var count = magnitude.GetByteCount(isUnsigned: true);
-        magnitude.TryWriteBytes(bytes[(18 - count)..], out _, isUnsigned: true, isBigEndian: true);
+        bytes[1] = high;
+        BinaryPrimitives.WriteUInt128BigEndian(bytes[2..], low);
         if (rank == 1)
         {
             foreach (ref var b in bytes)
@@ -202,6 +186,13 @@ public static class SortKey
         }
 
         output.Write(bytes);
+    }
+
+    /// <summary>Decimal digits of a positive number.</summary>
+    private static int Digits(UInt128 number)
+    {
+        var guess = (128 - (int)UInt128.LeadingZeroCount(number)) * 1233 >> 12;
+        return number >= Powers[guess] ? guess + 1 : guess;
     }
 
     private static void Json(Jsonb value, IBufferWriter<byte> output)
@@ -226,33 +217,6 @@ public static class SortKey
 
                 Put(output, End);
                 break;
-        }
-    }
-
-    private static void Elements(SqlType element, ReadOnlySpan<Datum> values, IBufferWriter<byte> output)
-    {
-        foreach (var value in values)
-            Write(element, value, descending: false, nullsLast: true, output);
-        Put(output, End);
-    }
-
-    private static void Range(SqlType element, RangeDatum range, IBufferWriter<byte> output)
-    {
-        Put(output, (byte)(range.IsEmpty ? 0 : 1));
-        if (range.IsEmpty)
-            return;
-        Put(output, (byte)(range.Lower.IsNull ? 0 : 1));
-        if (!range.Lower.IsNull)
-        {
-            Payload(element, range.Lower, output);
-            Put(output, (byte)(range.LowerInclusive ? 0 : 1));
-        }
-
-        Put(output, (byte)(range.Upper.IsNull ? 2 : 1));
-        if (!range.Upper.IsNull)
-        {
-            Payload(element, range.Upper, output);
-            Put(output, (byte)(range.UpperInclusive ? 1 : 0));
         }
     }
 }

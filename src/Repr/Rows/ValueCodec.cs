@@ -13,8 +13,9 @@ namespace Materialize.Repr;
 /// </summary>
 public static class ValueCodec
 {
+    /// <summary>The first byte of a range.</summary>
     [Flags]
-    private enum RangeFlags : byte
+    internal enum RangeFlags : byte
     {
         None = 0,
         Empty = 1,
