@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Dataflow;
@@ -27,7 +28,9 @@ internal static partial class OperatorCatalogue
         yield return Extreme("min", "the least of each group", descending: false, 1);
         yield return Extreme("max", "the greatest of each group", descending: true, 1);
         yield return Extreme("top-3", "the three greatest of each group", descending: true, 3);
-        yield return Collected();
+        yield return Collected("list-agg", "a list of each group's values, in order", AggregateFunc.ListAgg, SqlType.ListOf(SqlType.Int64), descending: false, FoldedElements);
+        yield return Collected("array-agg", "an array of each group's values, the greatest first", AggregateFunc.ArrayAgg, SqlType.ArrayOf(SqlType.Int64), descending: true, b => FoldedElements(b[12..]));
+        yield return Collected("string-agg", "each group's values as text, in the order of the numbers", AggregateFunc.StringAgg, SqlType.String, descending: false, FoldedText);
         yield return new OperatorBenchmark("distinct", "each row once", g => OperatorOutput.Of(g.Rows.Distinct()), p => PlainRows.Of(p.Rows.Distinct()))
         {
             Inputs = [Repeated],
@@ -78,24 +81,56 @@ internal static partial class OperatorCatalogue
             name, ColumnKernels.SplitSorted(descending), OperatorRows.Number, OperatorRows.Number, RowShape.Empty, limit, finish: ColumnKernels.FinishSorted(descending), shape: OperatorRows.Pair).Ok),
         p => PlainRows.Of(p.Groups.SelectMany(values => (descending ? values.OrderDescending() : values.Order()).Take(limit).Select(v => (values.Key, v)))));
 
-    // A list of each group's values in order, and of it the length and a sum that depends on the order.
-    private static OperatorBenchmark Collected()
+    // What is collected of each group, and of it the length and a sum that depends on the order; in place, since it is of the measured time.
+    private static OperatorBenchmark Collected(string name, string what, AggregateFunc func, SqlType result, bool descending, Func<ReadOnlySpan<byte>, ulong> number) => new(name, what, g =>
     {
-        var list = SqlType.ListOf(SqlType.Int64).Nullable();
-        return new OperatorBenchmark("list-agg", "a list of each group's values, in order", g =>
-        {
-            var aggregate = new AggregateExpr(
-                AggregateFunc.ListAgg, [new MirScalarExpr.Column(0)], false, list, [new ColumnOrder(0, Descending: false, NullsLast: true)], [new MirScalarExpr.Column(0)]);
-            ValueArray<ColumnType> columns = [OperatorRows.Int64, list];
-            var finish = KernelCompiler.Compile(
-                KernelInput.Concatenated(RowLayout.For([OperatorRows.Int64]), RowLayout.For([list])), Mfp.Identity(2), RowLayout.For(columns));
-            var lists = g.ByKey().ReduceGroups("list", AggregateCompiler.Group(aggregate, [0], [0], [OperatorRows.Int64]), RowLayout.For([list]).Shape, finish, RowLayout.For(columns).Shape);
-            return OperatorOutput.Of(lists.Ok, OperatorRows.Result(list, d => Folded(d.AsList.Select(v => (ulong)v.AsInt64).AsEnumerable())));
-        }, p => PlainRows.Of(p.Groups.Select(values => (values.Key, Folded(values.Order())))))
-        {
-            Inputs = [new OperatorInput { Value = (v, _) => v >> 1 }],
-        };
+        var isText = func == AggregateFunc.StringAgg;
+        var values = isText ? OperatorRows.TextColumns : [OperatorRows.Int64];
+        ValueArray<int> args = isText ? [1, 2] : [0];
+        var output = result.Nullable();
+        var aggregate = new AggregateExpr(
+            func, args.Select(a => (MirScalarExpr)new MirScalarExpr.Column(a)), false, output, [new ColumnOrder(0, descending, NullsLast: true)], [new MirScalarExpr.Column(0)]);
+        ValueArray<ColumnType> columns = [OperatorRows.Int64, output];
+        var finish = KernelCompiler.Compile(
+            KernelInput.Concatenated(RowLayout.For([OperatorRows.Int64]), RowLayout.For([output])), Mfp.Identity(2), RowLayout.For(columns));
+        var rows = isText ? g.Rows.Arrange("by key", OperatorRows.SplitText(), OperatorRows.Number, RowShape.Variable).Arranged : g.ByKey();
+        var collected = rows.ReduceGroups("collect", AggregateCompiler.Group(aggregate, args, [0], values), RowLayout.For([output]).Shape, finish, RowLayout.For(columns).Shape);
+        return OperatorOutput.Of(collected.Ok, OperatorRows.Bytes(output, number));
+    }, p => PlainRows.Of(p.Groups.Select(g => (g.Key, Folded(descending ? g.OrderDescending() : g.Order())))))
+    {
+        Inputs =
+        [
+            func == AggregateFunc.StringAgg
+                ? new OperatorInput { Value = (v, _) => v >> 1, Shape = RowShape.Variable, Write = OperatorRows.WriteText }
+                : new OperatorInput { Value = (v, _) => v >> 1 },
+        ],
+    };
 
-        static ulong Folded(IEnumerable<ulong> values) => values.Aggregate(1UL, (sum, v) => (sum * 31) + v);
+    private static ulong Folded(IEnumerable<ulong> values) => values.Aggregate(1UL, Folded);
+
+    private static ulong Folded(ulong sum, ulong value) => (sum * 31) + value;
+
+    /// <summary>Elements of int8 that are not null, in the form of a list or at the end of an array of one dimension.</summary>
+    private static ulong FoldedElements(ReadOnlySpan<byte> elements)
+    {
+        var sum = 1UL;
+        for (elements = elements[sizeof(int)..]; !elements.IsEmpty; elements = elements[(1 + sizeof(ulong))..])
+            sum = Folded(sum, BinaryPrimitives.ReadUInt64LittleEndian(elements[1..]));
+        return sum;
+    }
+
+    /// <summary>Numbers as text between commas.</summary>
+    private static ulong FoldedText(ReadOnlySpan<byte> text)
+    {
+        var (sum, number) = (1UL, 0UL);
+        foreach (var b in text)
+        {
+            if (b == (byte)',')
+                (sum, number) = (Folded(sum, number), 0);
+            else
+                number = (number * 10) + b - '0';
+        }
+
+        return Folded(sum, number);
     }
 }

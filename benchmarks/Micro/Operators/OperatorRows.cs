@@ -68,6 +68,27 @@ internal static unsafe class OperatorRows
                 new KernelOutput(RowLayout.For([.. columns.Skip(keys)]), [.. Enumerable.Range(keys, columns.Count - keys)]),
             ]);
 
+    /// <summary>Columns of value rows: a number, itself as text, a comma.</summary>
+    public static readonly ValueArray<ColumnType> TextColumns = [Int64, SqlType.String.Nullable(false), SqlType.String.Nullable(false)];
+
+    /// <summary>Writes (int8, int8, the second as text).</summary>
+    public static void WriteText(RowWriter rows, ulong key, ulong value)
+    {
+        const int header = (2 * sizeof(ulong)) + sizeof(uint), digitsMax = 20;
+        var row = rows.Reserve(header + digitsMax);
+        ((ulong*)row)[0] = key;
+        ((ulong*)row)[1] = value;
+        value.TryFormat(new Span<byte>(row + header, digitsMax), out var digits, default, System.Globalization.CultureInfo.InvariantCulture);
+        ((uint*)row)[4] = (uint)(header + digits);
+        rows.Commit(header + digits);
+    }
+
+    /// <summary>Splits those into the key and <see cref="TextColumns"/>.</summary>
+    public static RowKernel SplitText() => KernelCompiler.Compile(
+        KernelInput.Whole(RowLayout.For([Int64, Int64, TextColumns[1]])),
+        new Mfp(3, [new MirScalarExpr.Literal(Datum.FromString(","), TextColumns[2])], [], ValueArray.Range(4)),
+        [new KernelOutput(RowLayout.For([Int64]), [0]), new KernelOutput(RowLayout.For(TextColumns), [1, 2, 3])]);
+
     public static AggregateExpr Aggregate(AggregateFunc func, ColumnType output) => new(func, [new MirScalarExpr.Column(0)], false, output, [], []);
 
     /// <summary>Reads (int8, result).</summary>
@@ -79,6 +100,19 @@ internal static unsafe class OperatorRows
             var reader = new RowReader(layout, row);
             columns[0] = (ulong)reader.Int64(0);
             columns[1] = number(reader.Datum(1));
+            return 2;
+        };
+    }
+
+    /// <summary>Reads (int8, result) by the result's bytes as they lie.</summary>
+    public static ReadColumns Bytes(ColumnType type, Func<ReadOnlySpan<byte>, ulong> number)
+    {
+        var layout = RowLayout.For([Int64, type]);
+        return (row, columns) =>
+        {
+            var reader = new RowReader(layout, row);
+            columns[0] = (ulong)reader.Int64(0);
+            columns[1] = number(reader.Bytes(1));
             return 2;
         };
     }
