@@ -27,7 +27,7 @@ internal sealed unsafe partial class CollectKernel
         if (IsObject)
         {
             _byName?.Sort(scratch, rows, count);
-            KeepLastOfName(scratch.Entries, rows, ref count);
+            KeepLastOfName(scratch, rows, ref count);
         }
 
         var header = _result.HeaderWidth + _func switch
@@ -37,7 +37,7 @@ internal sealed unsafe partial class CollectKernel
             AggregateFunc.JsonbAgg or AggregateFunc.JsonbObjectAgg => JsonbHeaderBytes,
             _ => 0,
         };
-        var size = Size(scratch.Entries, rows, count, header, out var items);
+        var size = Size(scratch, rows, count, header, out var items);
         if (size < 0)
         {
             errors.Append(EvalErrorCodec.Encode(TooLarge));
@@ -48,7 +48,7 @@ internal sealed unsafe partial class CollectKernel
         if (_result.NullBytes > 0)
             *row = 0;
         WriteInt(row + _result.NullBytes, size);
-        var end = WriteItems(WriteHeader(row + _result.HeaderWidth, size - _result.HeaderWidth, items), scratch.Entries, rows, count);
+        var end = WriteItems(WriteHeader(row + _result.HeaderWidth, size - _result.HeaderWidth, items), scratch, rows, count);
         System.Diagnostics.Debug.Assert(end == row + size, "what was counted is what was written");
         output.Commit(size);
     }
@@ -66,33 +66,38 @@ internal sealed unsafe partial class CollectKernel
     }
 
     /// <summary>Of neighbours of one name the last, once.</summary>
-    private void KeepLastOfName(GroupEntry* entries, nint* rows, ref int count)
+    private void KeepLastOfName(CollectScratch scratch, nint* rows, ref int count)
     {
+        var entries = scratch.Entries;
         var kept = 0;
         for (var i = 0; i < count; i++)
         {
             if (i + 1 < count && _args[0].AreEqual((byte*)rows[entries[i].Index], (byte*)rows[entries[i + 1].Index]))
                 continue;
-            entries[kept] = entries[i];
-            entries[kept++].Diff = 1;
+            scratch.Diffs[entries[i].Index] = 1;
+            entries[kept++] = entries[i];
         }
 
         count = kept;
     }
 
     /// <summary>Bytes of the row, or -1 if they are too many.</summary>
-    private int Size(GroupEntry* entries, nint* rows, int count, int header, out int items)
+    private int Size(CollectScratch scratch, nint* rows, int count, int header, out int items)
     {
+        var entries = scratch.Entries;
         items = 0;
         long size = header;
         var total = 0L;
         for (var i = 0; i < count; i++)
         {
-            var bytes = ItemBytes((byte*)rows[entries[i].Index]);
-            if (bytes > 0 && entries[i].Diff > (ResultBytesMax + (long)ResultBytesMax - size) / bytes)
+            var diff = scratch.Diffs[entries[i].Index];
+            var bytes = _itemBytes > 0 ? _itemBytes : ItemBytes((byte*)rows[entries[i].Index]);
+            if (diff > ResultBytesMax && bytes > 0)
                 return -1;
-            size += bytes * entries[i].Diff;
-            total += entries[i].Diff;
+            size += bytes * diff;
+            if (size > 2L * ResultBytesMax)
+                return -1;
+            total += diff;
         }
 
         if (_func == AggregateFunc.StringAgg)
@@ -143,12 +148,15 @@ internal sealed unsafe partial class CollectKernel
         }
     }
 
-    private byte* WriteItems(byte* at, GroupEntry* entries, nint* rows, int count)
+    private byte* WriteItems(byte* at, CollectScratch scratch, nint* rows, int count)
     {
+        var entries = scratch.Entries;
+        if (_itemBytes > 0)
+            return WriteAlike(at, scratch, rows, count);
         for (var i = 0; i < count; i++)
         {
             var row = (byte*)rows[entries[i].Index];
-            var copies = entries[i].Diff;
+            var copies = scratch.Diffs[entries[i].Index];
             if (i == 0 && _func == AggregateFunc.StringAgg)
             {
                 // The first delimiter of all is not used.
@@ -165,6 +173,26 @@ internal sealed unsafe partial class CollectKernel
                 continue;
             for (; copies > 1; copies--, at += bytes)
                 RowBytes.Copy(at, first, bytes);
+        }
+
+        return at;
+    }
+
+    /// <summary>Elements of fixed width none of which is null.</summary>
+    private byte* WriteAlike(byte* at, CollectScratch scratch, nint* rows, int count)
+    {
+        var place = _args[0];
+        var width = place.Width;
+        for (var i = 0; i < count; i++)
+        {
+            var index = scratch.Entries[i].Index;
+            var value = place.Fixed((byte*)rows[index]);
+            for (var copies = scratch.Diffs[index]; copies > 0; copies--)
+            {
+                *at = 1;
+                RowBytes.Copy(at + 1, value, width);
+                at += 1 + width;
+            }
         }
 
         return at;

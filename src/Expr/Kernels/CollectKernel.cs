@@ -21,6 +21,7 @@ internal sealed unsafe partial class CollectKernel
     private readonly bool _distinct;
     private readonly bool _isFiltered;
     private readonly ColumnPlace[] _args;
+    private readonly int _itemBytes; // of each item, or 0 if they differ
     private readonly RowLayout _result;
     private readonly GroupOrder _first;   // alike only if equal in all arguments and order keys
     private readonly GroupOrder? _then;   // of what is left then, if that is not yet the aggregate's order
@@ -33,6 +34,7 @@ internal sealed unsafe partial class CollectKernel
         _distinct = aggregate.Distinct;
         _isFiltered = !IsObject && aggregate.Func != AggregateFunc.StringAgg && args.Count == 2;
         _args = [.. args.Select(a => new ColumnPlace(layout, a))];
+        _itemBytes = aggregate.Func is AggregateFunc.ListAgg or AggregateFunc.ArrayAgg && _args[0] is { IsNullable: false, Width: >= 0 } ? 1 + _args[0].Width : 0;
         _result = RowLayout.For([aggregate.Output]);
         var ordered = aggregate.OrderBy.Select(o => o with { Column = orderKeys[o.Column] });
         var byArgs = args.Select(a => new ColumnOrder(a, Descending: false, NullsLast: true));
@@ -81,7 +83,7 @@ internal sealed unsafe partial class CollectKernel
             if (_isFiltered)
                 Filter(scratch.Entries, rows, ref count);
             if (_distinct)
-                Distinct(scratch.Entries, rows, ref count);
+                Distinct(scratch, rows, ref count);
             _then?.Sort(scratch, rows, count);
             Write(scratch, rows, count, output, errors);
         }
@@ -109,9 +111,10 @@ internal sealed unsafe partial class CollectKernel
                 return false;
             if (diff == 0)
                 continue;
+            scratch.Diffs[entries[first].Index] = diff;
             if (kept != first)
                 entries[kept] = entries[first];
-            entries[kept++].Diff = diff;
+            kept++;
         }
 
         count = kept;
@@ -132,8 +135,9 @@ internal sealed unsafe partial class CollectKernel
     }
 
     /// <summary>Of neighbours with equal arguments keeps the one that came first, once.</summary>
-    private void Distinct(GroupEntry* entries, nint* rows, ref int count)
+    private void Distinct(CollectScratch scratch, nint* rows, ref int count)
     {
+        var entries = scratch.Entries;
         var kept = 0;
         for (var i = 0; i < count;)
         {
@@ -144,7 +148,7 @@ internal sealed unsafe partial class CollectKernel
                     first = entries[i];
             }
 
-            first.Diff = 1;
+            scratch.Diffs[first.Index] = 1;
             entries[kept++] = first;
         }
 

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Materialize.Expr.Kernels;
@@ -9,17 +10,11 @@ internal struct GroupEntry
     /// <summary>The first bytes of its key, so that they order as a number; zeros after a shorter key.</summary>
     public ulong Prefix;
 
-    /// <summary>Where its key begins among <see cref="CollectScratch.Keys"/>.</summary>
-    public long Key;
-
-    /// <summary>Bytes of the key that is kept; none if the prefix is all of it.</summary>
-    public int KeyLength;
-
     /// <summary>Which of the group's rows.</summary>
     public int Index;
 
-    /// <summary>How often it occurs, once equal ones are added up.</summary>
-    public long Diff;
+    /// <summary>Where its key is among <see cref="CollectScratch.Keys"/>, or 0 if the prefix is all of it.</summary>
+    public uint Key;
 }
 
 /// <summary>
@@ -49,7 +44,10 @@ internal sealed unsafe class CollectScratch
     /// <summary>Room for as many, for sorting.</summary>
     public GroupEntry* Spare { get; private set; }
 
-    /// <summary>Keys, one after the other.</summary>
+    /// <summary>How often a row occurs with all that are equal to it, by its index; of those of entries that are left once that is known.</summary>
+    public long* Diffs { get; private set; }
+
+    /// <summary>Keys that are longer than a prefix.</summary>
     public SortKeyBuffer Keys { get; } = new();
 
     /// <summary>Rows 0 to <paramref name="count"/>, in the order in which they came.</summary>
@@ -61,6 +59,7 @@ internal sealed unsafe class CollectScratch
             Release();
             Entries = (GroupEntry*)NativeMemory.Alloc((nuint)capacity, (nuint)sizeof(GroupEntry));
             Spare = (GroupEntry*)NativeMemory.Alloc((nuint)capacity, (nuint)sizeof(GroupEntry));
+            Diffs = (long*)NativeMemory.Alloc((nuint)capacity, sizeof(long));
             _capacity = capacity;
         }
 
@@ -88,36 +87,70 @@ internal sealed unsafe class CollectScratch
     {
         NativeMemory.Free(Entries);
         NativeMemory.Free(Spare);
+        NativeMemory.Free(Diffs);
         Entries = null;
         Spare = null;
+        Diffs = null;
         _capacity = 0;
     }
 }
 
-/// <summary>Bytes of sort keys in native memory that grows and is kept; addresses move when it grows.</summary>
+/// <summary>Sort keys in native memory that grows and is kept; addresses move when it grows. A key that is kept is its length and its bytes.</summary>
 internal sealed unsafe class SortKeyBuffer : IBufferWriter<byte>
 {
+    private const int Unit = 8; // keys begin at multiples of it: a number of 32 bits finds them in 32 GiB
     private long _capacity;
+    private long _length;
+    private long _start;
 
     ~SortKeyBuffer() => NativeMemory.Free(Data);
 
     public byte* Data { get; private set; }
 
-    public long Length { get; private set; }
+    /// <summary>The bytes of the key that is being written: valid until more are written.</summary>
+    public Span<byte> Open => new(Data + _start + sizeof(int), (int)(_length - _start - sizeof(int)));
+
+    /// <summary>Address and length of a key that is kept.</summary>
+    public static ReadOnlySpan<byte> At(byte* data, uint key)
+    {
+        var at = data + ((long)key * Unit);
+        return new ReadOnlySpan<byte>(at + sizeof(int), Unsafe.ReadUnaligned<int>(at));
+    }
+
+    /// <summary>Begins a key.</summary>
+    public void Begin()
+    {
+        _start = _length;
+        Reserve(sizeof(int));
+        _length += sizeof(int);
+    }
+
+    /// <summary>Keeps the key that was begun, which is not empty; returns where it is, never 0.</summary>
+    public uint Keep()
+    {
+        Unsafe.WriteUnaligned(Data + _start, (int)(_length - _start - sizeof(int)));
+        var key = checked((uint)(_start / Unit));
+        Reserve(Unit);
+        _length = (_length + Unit - 1) & ~(Unit - 1L);
+        return key;
+    }
+
+    /// <summary>Forgets the key that was begun.</summary>
+    public void Drop() => _length = _start;
 
     /// <summary>Room for so many bytes more at the end.</summary>
     public byte* Reserve(int bytes)
     {
-        if (_capacity - Length < bytes)
+        if (_capacity - _length < bytes)
         {
-            _capacity = Math.Max(Math.Max(1024, _capacity * 2), Length + bytes);
+            _capacity = Math.Max(Math.Max(1024, _capacity * 2), _length + bytes);
             Data = (byte*)NativeMemory.Realloc(Data, (nuint)_capacity);
         }
 
-        return Data + Length;
+        return Data + _length;
     }
 
-    public void Advance(int count) => Length += count;
+    public void Advance(int count) => _length += count;
 
     public Span<byte> GetSpan(int sizeHint = 0)
     {
@@ -127,7 +160,7 @@ internal sealed unsafe class SortKeyBuffer : IBufferWriter<byte>
 
     public Memory<byte> GetMemory(int sizeHint = 0) => throw new NotSupportedException("native bytes are written as spans");
 
-    public void Clear() => Length = 0;
+    public void Clear() => _length = Unit;
 
     /// <summary>Gives the memory back if it is more than so much.</summary>
     public void Trim(long bytesMax)
@@ -137,6 +170,5 @@ internal sealed unsafe class SortKeyBuffer : IBufferWriter<byte>
         NativeMemory.Free(Data);
         Data = null;
         _capacity = 0;
-        Length = 0;
     }
 }

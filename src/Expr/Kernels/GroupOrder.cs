@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using Materialize.Core.Collections;
 using Materialize.Repr;
 
@@ -12,7 +13,7 @@ namespace Materialize.Expr.Kernels;
 /// </summary>
 internal sealed unsafe class GroupOrder
 {
-    private const int ShortRun = 12; // up to so many are inserted one by one
+    private const int ShortRun = 16; // two vectors of prefixes
     private readonly GroupOrderColumn[] _columns;
     private readonly bool _isNumber;
 
@@ -30,7 +31,7 @@ internal sealed unsafe class GroupOrder
             return;
         var keys = scratch.Keys.Data;
         for (var from = 0; from < count; from += ShortRun)
-            Insert(scratch.Entries + from, Math.Min(ShortRun, count - from), keys);
+            SortShort(scratch.Entries + from, Math.Min(ShortRun, count - from), scratch.Spare, keys);
         for (long width = ShortRun; width < count; width *= 2)
         {
             for (long from = 0; from < count; from += 2 * width)
@@ -47,43 +48,52 @@ internal sealed unsafe class GroupOrder
     private bool MakeKeys(CollectScratch scratch, nint* rows, int count)
     {
         var entries = scratch.Entries;
+        var columns = _columns;
         var inOrder = true;
+        if (_isNumber)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                var row = (byte*)rows[entries[i].Index];
+                var number = 0UL;
+                for (var c = 0; c < columns.Length; c++)
+                    number = columns[c].Append(number, row);
+                (entries[i].Prefix, entries[i].Key) = (number, 0);
+                inOrder &= i == 0 || entries[i - 1].Prefix <= number;
+            }
+
+            return inOrder;
+        }
+
         var keys = scratch.Keys;
         keys.Clear();
         for (var i = 0; i < count; i++)
         {
-            ref var entry = ref entries[i];
-            var row = (byte*)rows[entry.Index];
-            if (_isNumber)
-            {
-                var number = 0UL;
-                foreach (ref readonly var column in _columns.AsSpan())
-                    number = column.Append(number, row);
-                (entry.Prefix, entry.KeyLength) = (number, 0);
-            }
+            var row = (byte*)rows[entries[i].Index];
+            keys.Begin();
+            for (var c = 0; c < columns.Length; c++)
+                columns[c].Append(keys, row);
+            var key = keys.Open;
+            entries[i].Prefix = Prefix(key);
+            entries[i].Key = 0;
+            if (key.Length > sizeof(ulong))
+                entries[i].Key = keys.Keep();
             else
-            {
-                entry.Key = keys.Length;
-                foreach (ref readonly var column in _columns.AsSpan())
-                    column.Append(keys, row);
-                entry.KeyLength = (int)(keys.Length - entry.Key);
-                entry.Prefix = Prefix(keys.Data + entry.Key, entry.KeyLength);
-            }
-
-            inOrder = inOrder && (i == 0 || Compare(entries[i - 1], entry, keys.Data) <= 0);
+                keys.Drop();
+            inOrder = inOrder && (i == 0 || Compare(entries[i - 1], entries[i], keys.Data) <= 0);
         }
 
         return inOrder;
     }
 
-    private static ulong Prefix(byte* key, int length)
+    private static ulong Prefix(ReadOnlySpan<byte> key)
     {
-        if (length >= sizeof(ulong))
-            return BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<ulong>(key));
+        if (key.Length >= sizeof(ulong))
+            return BinaryPrimitives.ReadUInt64BigEndian(key);
         var prefix = 0UL;
-        for (var i = 0; i < sizeof(ulong); i++)
-            prefix = (prefix << 8) | (i < length ? key[i] : 0UL);
-        return prefix;
+        foreach (var b in key)
+            prefix = (prefix << 8) | b;
+        return key.IsEmpty ? 0 : prefix << (8 * (sizeof(ulong) - key.Length));
     }
 
     /// <summary>No key is the beginning of another, so that the prefix of a shorter one says all.</summary>
@@ -92,12 +102,44 @@ internal sealed unsafe class GroupOrder
     {
         if (a.Prefix != b.Prefix)
             return a.Prefix < b.Prefix ? -1 : 1;
-        return a.KeyLength <= sizeof(ulong) || b.KeyLength <= sizeof(ulong) ? 0 : CompareRest(a, b, keys);
+        return a.Key == 0 || b.Key == 0 ? 0 : CompareRest(a.Key, b.Key, keys);
     }
 
-    private static int CompareRest(in GroupEntry a, in GroupEntry b, byte* keys) =>
-        new ReadOnlySpan<byte>(keys + a.Key + sizeof(ulong), a.KeyLength - sizeof(ulong)).SequenceCompareTo(
-            new ReadOnlySpan<byte>(keys + b.Key + sizeof(ulong), b.KeyLength - sizeof(ulong)));
+    private static int CompareRest(uint a, uint b, byte* keys) =>
+        SortKeyBuffer.At(keys, a)[sizeof(ulong)..].SequenceCompareTo(SortKeyBuffer.At(keys, b)[sizeof(ulong)..]);
+
+    private static void SortShort(GroupEntry* entries, int count, GroupEntry* spare, byte* keys)
+    {
+        if (!Rank(entries, count, spare))
+            Insert(entries, count, keys);
+    }
+
+    /// <summary>
+    /// Finds each entry's place by how many prefixes are less than its own: no branch depends on the data, where inserting guesses wrong at
+    /// every other entry. False, and nothing has moved, if two prefixes are equal.
+    /// </summary>
+    private static bool Rank(GroupEntry* entries, int count, GroupEntry* spare)
+    {
+        const int half = ShortRun / 2;
+        var prefixes = stackalloc ulong[ShortRun];
+        for (var i = 0; i < ShortRun; i++)
+            prefixes[i] = i < count ? entries[i].Prefix : ulong.MaxValue;
+        var (low, high) = (Vector512.Load(prefixes), Vector512.Load(prefixes + half));
+        for (var i = 0; i < count; i++)
+        {
+            var own = Vector512.Create(prefixes[i]);
+            var notGreater = BitOperations.PopCount(Vector512.LessThanOrEqual(low, own).ExtractMostSignificantBits())
+                + BitOperations.PopCount(Vector512.LessThanOrEqual(high, own).ExtractMostSignificantBits());
+            var less = BitOperations.PopCount(Vector512.LessThan(low, own).ExtractMostSignificantBits())
+                + BitOperations.PopCount(Vector512.LessThan(high, own).ExtractMostSignificantBits());
+            if (notGreater != less + 1)
+                return false;
+            spare[less] = entries[i];
+        }
+
+        Copy(spare, entries, count);
+        return true;
+    }
 
     private static void Insert(GroupEntry* entries, int count, byte* keys)
     {
@@ -203,10 +245,10 @@ internal readonly unsafe struct GroupOrderColumn
             return;
         }
 
-        var start = keys.Length;
+        var start = keys.Open.Length;
         SortKey.WriteStored(_place.Type, _place.Span(row), keys);
         if (_descending)
-            Invert(new Span<byte>(keys.Data + start, (int)(keys.Length - start)));
+            Invert(keys.Open[start..]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
