@@ -15,34 +15,63 @@ internal sealed unsafe class GroupOrder
 {
     private const int ShortRun = 16; // two vectors of prefixes
     private readonly GroupOrderColumn[] _columns;
-    private readonly bool _isNumber;
+    private readonly int _numbers; // how many columns, from the first on, make a number of 64 bits
 
     /// <param name="columns">Of <paramref name="layout"/>; of a column that occurs again only the first counts.</param>
     public GroupOrder(RowLayout layout, ValueArray<ColumnOrder> columns)
     {
         _columns = [.. columns.DistinctBy(c => c.Column).Select(c => new GroupOrderColumn(new ColumnPlace(layout, c.Column), c.Descending, c.NullsLast))];
-        _isNumber = _columns.Sum(c => c.NumberBytes) <= sizeof(ulong);
+        for (var bytes = 0; _numbers < _columns.Length && bytes + _columns[_numbers].NumberBytes <= sizeof(ulong); _numbers++)
+            bytes += _columns[_numbers].NumberBytes;
     }
 
     /// <summary>Puts the scratch's first <paramref name="count"/> entries in order. Those that are alike stay in the order in which they were.</summary>
     public void Sort(CollectScratch scratch, nint* rows, int count)
     {
-        if (MakeKeys(scratch, rows, count))
-            return;
-        var keys = scratch.Keys.Data;
-        for (var from = 0; from < count; from += ShortRun)
-            SortShort(scratch.Entries + from, Math.Min(ShortRun, count - from), scratch.Spare, keys);
-        for (long width = ShortRun; width < count; width *= 2)
+        if (_numbers > 0)
         {
-            for (long from = 0; from < count; from += 2 * width)
-                Merge(scratch.Entries + from, Math.Min(width, count - from), Math.Min(2 * width, count - from), scratch.Spare + from, keys);
-            scratch.Swap();
+            // Mostly the first columns decide, and the others, which may be long, need not be looked at.
+            if (!MakeNumbers(scratch.Entries, rows, count))
+                SortEntries(scratch, count);
+            if (_numbers == _columns.Length || AllDiffer(scratch.Entries, count))
+                return;
         }
+
+        if (!MakeKeys(scratch, rows, count))
+            SortEntries(scratch, count);
     }
 
     /// <summary>Whether two entries that this order has sorted are alike in it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool AreAlike(in GroupEntry a, in GroupEntry b, byte* keys) => a.Prefix == b.Prefix && Compare(a, b, keys) == 0;
+
+    /// <summary>Gives each entry what the first columns make. True if they are in order as they are.</summary>
+    private bool MakeNumbers(GroupEntry* entries, nint* rows, int count)
+    {
+        var inOrder = true;
+        for (var i = 0; i < count; i++)
+        {
+            var row = (byte*)rows[entries[i].Index];
+            var number = 0UL;
+            for (var c = 0; c < _numbers; c++)
+                number = _columns[c].Append(number, row);
+            (entries[i].Prefix, entries[i].Key) = (number, 0);
+            inOrder &= i == 0 || entries[i - 1].Prefix <= number;
+        }
+
+        return inOrder;
+    }
+
+    private static bool AllDiffer(GroupEntry* entries, int count)
+    {
+        for (var i = 1; i < count; i++)
+        {
+            if (entries[i - 1].Prefix == entries[i].Prefix)
+                return false;
+        }
+
+        return true;
+    }
 
     /// <summary>Gives each entry its key. True if they are in order as they are.</summary>
     private bool MakeKeys(CollectScratch scratch, nint* rows, int count)
@@ -50,21 +79,6 @@ internal sealed unsafe class GroupOrder
         var entries = scratch.Entries;
         var columns = _columns;
         var inOrder = true;
-        if (_isNumber)
-        {
-            for (var i = 0; i < count; i++)
-            {
-                var row = (byte*)rows[entries[i].Index];
-                var number = 0UL;
-                for (var c = 0; c < columns.Length; c++)
-                    number = columns[c].Append(number, row);
-                (entries[i].Prefix, entries[i].Key) = (number, 0);
-                inOrder &= i == 0 || entries[i - 1].Prefix <= number;
-            }
-
-            return inOrder;
-        }
-
         var keys = scratch.Keys;
         keys.Clear();
         for (var i = 0; i < count; i++)
@@ -107,6 +121,19 @@ internal sealed unsafe class GroupOrder
 
     private static int CompareRest(uint a, uint b, byte* keys) =>
         SortKeyBuffer.At(keys, a)[sizeof(ulong)..].SequenceCompareTo(SortKeyBuffer.At(keys, b)[sizeof(ulong)..]);
+
+    private static void SortEntries(CollectScratch scratch, int count)
+    {
+        var keys = scratch.Keys.Data;
+        for (var from = 0; from < count; from += ShortRun)
+            SortShort(scratch.Entries + from, Math.Min(ShortRun, count - from), scratch.Spare, keys);
+        for (long width = ShortRun; width < count; width *= 2)
+        {
+            for (long from = 0; from < count; from += 2 * width)
+                Merge(scratch.Entries + from, Math.Min(width, count - from), Math.Min(2 * width, count - from), scratch.Spare + from, keys);
+            scratch.Swap();
+        }
+    }
 
     private static void SortShort(GroupEntry* entries, int count, GroupEntry* spare, byte* keys)
     {
@@ -177,102 +204,4 @@ internal sealed unsafe class GroupOrder
 
     private static void Copy(GroupEntry* from, GroupEntry* to, long count) =>
         Buffer.MemoryCopy(from, to, count * sizeof(GroupEntry), count * sizeof(GroupEntry));
-}
-
-/// <summary>A column's part in keys.</summary>
-internal readonly unsafe struct GroupOrderColumn
-{
-    private const int NotNumber = 1000;
-    private const byte PresentMark = 1;
-    private readonly ColumnPlace _place;
-    private readonly bool _isNullable;
-    private readonly bool _descending;
-    private readonly byte _nullMark;
-    private readonly int _width; // of a whole number, else 0
-    private readonly ulong _flip;
-
-    public GroupOrderColumn(ColumnPlace place, bool descending, bool nullsLast)
-    {
-        _place = place;
-        _isNullable = place.IsNullable;
-        _descending = descending;
-        _nullMark = (byte)(nullsLast ? 2 : 0);
-        var isSigned = place.Type.Kind is ScalarKind.Int16 or ScalarKind.Int32 or ScalarKind.Int64 or ScalarKind.Date or ScalarKind.Time or ScalarKind.Timestamp or ScalarKind.TimestampTz;
-        var isWhole = isSigned || place.Type.Kind is ScalarKind.Bool or ScalarKind.PgLegacyChar or ScalarKind.UInt16 or ScalarKind.UInt32 or ScalarKind.UInt64 or ScalarKind.MzTimestamp
-            or ScalarKind.Oid or ScalarKind.RegClass or ScalarKind.RegProc or ScalarKind.RegType;
-        _width = isWhole ? place.Width : 0;
-
-        // Of a signed number the top bit turns around, so that negative ones come first; of a descending one all bits.
-        if (isWhole)
-            _flip = (isSigned ? 1UL << ((8 * _width) - 1) : 0) ^ (descending ? ulong.MaxValue >> (64 - (8 * _width)) : 0);
-    }
-
-    /// <summary>Bytes in a key that is a number; far more than one has if the column is none.</summary>
-    public int NumberBytes => _width == 0 ? NotNumber : _width + (_isNullable ? 1 : 0);
-
-    /// <summary>A key that is a number, with this column at its end.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Append(ulong key, byte* row)
-    {
-        if (_isNullable)
-        {
-            var isNull = _place.IsNull(row);
-            key = (key << 8) | (isNull ? _nullMark : PresentMark);
-            if (isNull)
-                return key << (8 * _width);
-        }
-
-        return _width == sizeof(ulong) ? Number(row) : (key << (8 * _width)) | Number(row);
-    }
-
-    /// <summary>Appends to a key of bytes.</summary>
-    public void Append(SortKeyBuffer keys, byte* row)
-    {
-        if (_isNullable)
-        {
-            var isNull = _place.IsNull(row);
-            *keys.Reserve(1) = isNull ? _nullMark : PresentMark;
-            keys.Advance(1);
-            if (isNull)
-                return;
-        }
-
-        if (_width > 0)
-        {
-            var at = keys.Reserve(sizeof(ulong));
-            Unsafe.WriteUnaligned(at, BinaryPrimitives.ReverseEndianness(Number(row) << (64 - (8 * _width))));
-            keys.Advance(_width);
-            return;
-        }
-
-        var start = keys.Open.Length;
-        SortKey.WriteStored(_place.Type, _place.Span(row), keys);
-        if (_descending)
-            Invert(keys.Open[start..]);
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ulong Number(byte* row)
-    {
-        var value = _place.Fixed(row);
-        return _flip ^ _width switch
-        {
-            1 => *value,
-            2 => Unsafe.ReadUnaligned<ushort>(value),
-            4 => Unsafe.ReadUnaligned<uint>(value),
-            _ => Unsafe.ReadUnaligned<ulong>(value),
-        };
-    }
-
-    private static void Invert(Span<byte> bytes)
-    {
-        while (bytes.Length >= Vector<byte>.Count)
-        {
-            (~new Vector<byte>(bytes)).CopyTo(bytes);
-            bytes = bytes[Vector<byte>.Count..];
-        }
-
-        foreach (ref var b in bytes)
-            b = (byte)~b;
-    }
 }
