@@ -164,14 +164,14 @@ public static partial class SortKey
         Put(output, (byte)rank);
         if (rank is not (1 or 3))
             return;
-        // At most 130 bits, of which UInt128 holds all but the top two: those come of the last multiplication.
+        // At most 130 bits, of which UInt128 holds all but the top two: those come of the last multiplication, of less than 2^127 by ten.
         var (high, low) = ((byte)value.High, value.Low);
         var digits = high != 0 ? Numeric.MaxDigits : Digits(low);
         if (digits < Numeric.MaxDigits)
         {
             low *= Powers[Numeric.MaxDigits - 1 - digits];
             var (eight, two) = (low << 3, low << 1);
-            high = (byte)((low >> 125) + (low >> 127) + (eight + two < eight ? UInt128.One : UInt128.Zero));
+            high = (byte)((byte)(low >> 125) + (eight + two < eight ? 1 : 0));
             low = eight + two;
         }
 
