@@ -14,16 +14,16 @@ internal static partial class OperatorCatalogue
 
     private static IEnumerable<OperatorBenchmark> Reductions()
     {
-        yield return Aggregate("count", "count of each group", AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, d => (ulong)d.AsInt64, OperatorInput.Default, values => (ulong)values.LongCount());
-        yield return Aggregate("sum-int8", "sum of int8, which is a numeric", AggregateFunc.SumInt64, OperatorRows.Int64, WholeNumeric, d => OperatorRows.Whole(d.AsNumeric, 0),
+        yield return Aggregate("count", "count of each group", AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, OperatorRows.Word, OperatorInput.Default, values => (ulong)values.LongCount());
+        yield return Aggregate("sum-int8", "sum of int8, which is a numeric", AggregateFunc.SumInt64, OperatorRows.Int64, WholeNumeric, v => OperatorRows.Whole(v, 0),
             new OperatorInput { Value = (v, _) => (ulong)((long)(v >> 8) - (1L << 55)) }, values => (ulong)values.Sum(v => (long)v));
-        yield return Aggregate("sum-numeric", "sum of numeric", AggregateFunc.SumNumeric, SqlType.Numeric.Nullable(false), WholeNumeric, d => OperatorRows.Whole(d.AsNumeric, 2),
+        yield return Aggregate("sum-numeric", "sum of numeric", AggregateFunc.SumNumeric, SqlType.Numeric.Nullable(false), WholeNumeric, v => OperatorRows.Whole(v, 2),
             new OperatorInput { Value = (v, _) => v >> 24, Shape = new RowShape(8 + Numeric.Width), Write = OperatorRows.WriteNumeric }, values => values.Aggregate(0UL, (a, b) => a + b));
-        yield return Aggregate("sum-float8", "sum of float8, exact", AggregateFunc.SumFloat64, SqlType.Float64.Nullable(false), SqlType.Float64.Nullable(), d => (ulong)BitConverter.DoubleToInt64Bits(d.AsDouble),
+        yield return Aggregate("sum-float8", "sum of float8, exact", AggregateFunc.SumFloat64, SqlType.Float64.Nullable(false), SqlType.Float64.Nullable(), OperatorRows.Word,
             new OperatorInput { Value = (v, _) => OperatorRows.Float(v) },
             values => (ulong)BitConverter.DoubleToInt64Bits(OperatorRows.FloatSum(values.Select(v => BitConverter.Int64BitsToDouble((long)v)))));
-        yield return Aggregate("bool-and", "bool_and", AggregateFunc.All, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), d => d.AsBool ? 1UL : 0, Truth, values => values.All(v => v == 1) ? 1UL : 0);
-        yield return Aggregate("bool-or", "bool_or", AggregateFunc.Any, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), d => d.AsBool ? 1UL : 0, Truth, values => values.Any(v => v == 1) ? 1UL : 0);
+        yield return Aggregate("bool-and", "bool_and", AggregateFunc.All, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), v => v[0], Truth, values => values.All(v => v == 1) ? 1UL : 0);
+        yield return Aggregate("bool-or", "bool_or", AggregateFunc.Any, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), v => v[0], Truth, values => values.Any(v => v == 1) ? 1UL : 0);
         yield return Extreme("min", "the least of each group", descending: false, 1);
         yield return Extreme("max", "the greatest of each group", descending: true, 1);
         yield return Extreme("top-3", "the three greatest of each group", descending: true, 3);
@@ -55,15 +55,15 @@ internal static partial class OperatorCatalogue
     private static OperatorInput Repeated { get; } = new() { Value = (v, _) => v % 6 };
 
     private static OperatorBenchmark Aggregate(
-        string name, string what, AggregateFunc func, ColumnType argument, ColumnType output, Func<Datum, ulong> number, OperatorInput input, Func<IEnumerable<ulong>, ulong> plain) =>
+        string name, string what, AggregateFunc func, ColumnType argument, ColumnType output, Func<ReadOnlySpan<byte>, ulong> number, OperatorInput input, Func<IEnumerable<ulong>, ulong> plain) =>
         new(name, what, g => Accumulated(g.Rows, func, argument, output, number), p => PlainRows.Of(p.Groups.Select(values => (values.Key, plain(values)))))
         {
             Inputs = [input],
         };
 
-    private static OperatorOutput CountOf(Stream<Time> rows) => Accumulated(rows, AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, d => (ulong)d.AsInt64);
+    private static OperatorOutput CountOf(Stream<Time> rows) => Accumulated(rows, AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, OperatorRows.Word);
 
-    private static OperatorOutput Accumulated(Stream<Time> rows, AggregateFunc func, ColumnType argument, ColumnType output, Func<Datum, ulong> number)
+    private static OperatorOutput Accumulated(Stream<Time> rows, AggregateFunc func, ColumnType argument, ColumnType output, Func<ReadOnlySpan<byte>, ulong> number)
     {
         ValueArray<ColumnType> keys = [OperatorRows.Int64], values = [argument], columns = [OperatorRows.Int64, output];
         var plan = AggregateCompiler.Accumulate([(OperatorRows.Aggregate(func, output), (ValueArray<int>)[0])], keys, values, columns);
@@ -90,12 +90,21 @@ internal static partial class OperatorCatalogue
             var finish = KernelCompiler.Compile(
                 KernelInput.Concatenated(RowLayout.For([OperatorRows.Int64]), RowLayout.For([list])), Mfp.Identity(2), RowLayout.For(columns));
             var lists = g.ByKey().ReduceGroups("list", AggregateCompiler.Group(aggregate, [0], [0], [OperatorRows.Int64]), RowLayout.For([list]).Shape, finish, RowLayout.For(columns).Shape);
-            return OperatorOutput.Of(lists.Ok, OperatorRows.Result(list, d => Folded(d.AsList.Select(v => (ulong)v.AsInt64).AsEnumerable())));
+            return OperatorOutput.Of(lists.Ok, OperatorRows.Result(list, FoldedBytes));
         }, p => PlainRows.Of(p.Groups.Select(values => (values.Key, Folded(values.Order())))))
         {
             Inputs = [new OperatorInput { Value = (v, _) => v >> 1 }],
         };
 
         static ulong Folded(IEnumerable<ulong> values) => values.Aggregate(1UL, (sum, v) => (sum * 31) + v);
+
+        // A count, then each value with a byte before it that says that it is there.
+        static ulong FoldedBytes(ReadOnlySpan<byte> list)
+        {
+            var sum = 1UL;
+            for (var at = sizeof(int); at < list.Length; at += 1 + sizeof(ulong))
+                sum = (sum * 31) + OperatorRows.Word(list[(at + 1)..]);
+            return sum;
+        }
     }
 }
