@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Dataflow;
@@ -15,16 +14,16 @@ internal static partial class OperatorCatalogue
 
     private static IEnumerable<OperatorBenchmark> Reductions()
     {
-        yield return Aggregate("count", "count of each group", AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, d => (ulong)d.AsInt64, OperatorInput.Default, values => (ulong)values.LongCount());
-        yield return Aggregate("sum-int8", "sum of int8, which is a numeric", AggregateFunc.SumInt64, OperatorRows.Int64, WholeNumeric, d => OperatorRows.Whole(d.AsNumeric, 0),
+        yield return Aggregate("count", "count of each group", AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, OperatorRows.Word, OperatorInput.Default, values => (ulong)values.LongCount());
+        yield return Aggregate("sum-int8", "sum of int8, which is a numeric", AggregateFunc.SumInt64, OperatorRows.Int64, WholeNumeric, v => OperatorRows.Whole(v, 0),
             new OperatorInput { Value = (v, _) => (ulong)((long)(v >> 8) - (1L << 55)) }, values => (ulong)values.Sum(v => (long)v));
-        yield return Aggregate("sum-numeric", "sum of numeric", AggregateFunc.SumNumeric, SqlType.Numeric.Nullable(false), WholeNumeric, d => OperatorRows.Whole(d.AsNumeric, 2),
+        yield return Aggregate("sum-numeric", "sum of numeric", AggregateFunc.SumNumeric, SqlType.Numeric.Nullable(false), WholeNumeric, v => OperatorRows.Whole(v, 2),
             new OperatorInput { Value = (v, _) => v >> 24, Shape = new RowShape(8 + Numeric.Width), Write = OperatorRows.WriteNumeric }, values => values.Aggregate(0UL, (a, b) => a + b));
-        yield return Aggregate("sum-float8", "sum of float8, exact", AggregateFunc.SumFloat64, SqlType.Float64.Nullable(false), SqlType.Float64.Nullable(), d => (ulong)BitConverter.DoubleToInt64Bits(d.AsDouble),
+        yield return Aggregate("sum-float8", "sum of float8, exact", AggregateFunc.SumFloat64, SqlType.Float64.Nullable(false), SqlType.Float64.Nullable(), OperatorRows.Word,
             new OperatorInput { Value = (v, _) => OperatorRows.Float(v) },
             values => (ulong)BitConverter.DoubleToInt64Bits(OperatorRows.FloatSum(values.Select(v => BitConverter.Int64BitsToDouble((long)v)))));
-        yield return Aggregate("bool-and", "bool_and", AggregateFunc.All, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), d => d.AsBool ? 1UL : 0, Truth, values => values.All(v => v == 1) ? 1UL : 0);
-        yield return Aggregate("bool-or", "bool_or", AggregateFunc.Any, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), d => d.AsBool ? 1UL : 0, Truth, values => values.Any(v => v == 1) ? 1UL : 0);
+        yield return Aggregate("bool-and", "bool_and", AggregateFunc.All, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), v => v[0], Truth, values => values.All(v => v == 1) ? 1UL : 0);
+        yield return Aggregate("bool-or", "bool_or", AggregateFunc.Any, SqlType.Bool.Nullable(false), SqlType.Bool.Nullable(), v => v[0], Truth, values => values.Any(v => v == 1) ? 1UL : 0);
         yield return Extreme("min", "the least of each group", descending: false, 1);
         yield return Extreme("max", "the greatest of each group", descending: true, 1);
         yield return Extreme("top-3", "the three greatest of each group", descending: true, 3);
@@ -58,15 +57,15 @@ internal static partial class OperatorCatalogue
     private static OperatorInput Repeated { get; } = new() { Value = (v, _) => v % 6 };
 
     private static OperatorBenchmark Aggregate(
-        string name, string what, AggregateFunc func, ColumnType argument, ColumnType output, Func<Datum, ulong> number, OperatorInput input, Func<IEnumerable<ulong>, ulong> plain) =>
+        string name, string what, AggregateFunc func, ColumnType argument, ColumnType output, Func<ReadOnlySpan<byte>, ulong> number, OperatorInput input, Func<IEnumerable<ulong>, ulong> plain) =>
         new(name, what, g => Accumulated(g.Rows, func, argument, output, number), p => PlainRows.Of(p.Groups.Select(values => (values.Key, plain(values)))))
         {
             Inputs = [input],
         };
 
-    private static OperatorOutput CountOf(Stream<Time> rows) => Accumulated(rows, AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, d => (ulong)d.AsInt64);
+    private static OperatorOutput CountOf(Stream<Time> rows) => Accumulated(rows, AggregateFunc.Count, OperatorRows.Int64, OperatorRows.Int64, OperatorRows.Word);
 
-    private static OperatorOutput Accumulated(Stream<Time> rows, AggregateFunc func, ColumnType argument, ColumnType output, Func<Datum, ulong> number)
+    private static OperatorOutput Accumulated(Stream<Time> rows, AggregateFunc func, ColumnType argument, ColumnType output, Func<ReadOnlySpan<byte>, ulong> number)
     {
         ValueArray<ColumnType> keys = [OperatorRows.Int64], values = [argument], columns = [OperatorRows.Int64, output];
         var plan = AggregateCompiler.Accumulate([(OperatorRows.Aggregate(func, output), (ValueArray<int>)[0])], keys, values, columns);
@@ -95,7 +94,7 @@ internal static partial class OperatorCatalogue
             KernelInput.Concatenated(RowLayout.For([OperatorRows.Int64]), RowLayout.For([output])), Mfp.Identity(2), RowLayout.For(columns));
         var rows = isText ? g.Rows.Arrange("by key", OperatorRows.SplitText(), OperatorRows.Number, RowShape.Variable).Arranged : g.ByKey();
         var collected = rows.ReduceGroups("collect", AggregateCompiler.Group(aggregate, args, [0], values), RowLayout.For([output]).Shape, finish, RowLayout.For(columns).Shape);
-        return OperatorOutput.Of(collected.Ok, OperatorRows.Bytes(output, number));
+        return OperatorOutput.Of(collected.Ok, OperatorRows.Result(output, number));
     }, p => PlainRows.Of(p.Groups.Select(g => (g.Key, Folded(descending ? g.OrderDescending() : g.Order())))))
     {
         Inputs =
@@ -115,7 +114,7 @@ internal static partial class OperatorCatalogue
     {
         var sum = 1UL;
         for (elements = elements[sizeof(int)..]; !elements.IsEmpty; elements = elements[(1 + sizeof(ulong))..])
-            sum = Folded(sum, BinaryPrimitives.ReadUInt64LittleEndian(elements[1..]));
+            sum = Folded(sum, OperatorRows.Word(elements[1..]));
         return sum;
     }
 

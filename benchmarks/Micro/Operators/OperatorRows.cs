@@ -91,21 +91,8 @@ internal static unsafe class OperatorRows
 
     public static AggregateExpr Aggregate(AggregateFunc func, ColumnType output) => new(func, [new MirScalarExpr.Column(0)], false, output, [], []);
 
-    /// <summary>Reads (int8, result).</summary>
-    public static ReadColumns Result(ColumnType type, Func<Datum, ulong> number)
-    {
-        var layout = RowLayout.For([Int64, type]);
-        return (row, columns) =>
-        {
-            var reader = new RowReader(layout, row);
-            columns[0] = (ulong)reader.Int64(0);
-            columns[1] = number(reader.Datum(1));
-            return 2;
-        };
-    }
-
-    /// <summary>Reads (int8, result) by the result's bytes as they lie.</summary>
-    public static ReadColumns Bytes(ColumnType type, Func<ReadOnlySpan<byte>, ulong> number)
+    /// <summary>Reads (int8, result), of the result's bytes one number.</summary>
+    public static ReadColumns Result(ColumnType type, Func<ReadOnlySpan<byte>, ulong> number)
     {
         var layout = RowLayout.For([Int64, type]);
         return (row, columns) =>
@@ -117,9 +104,18 @@ internal static unsafe class OperatorRows
         };
     }
 
-    /// <summary>A numeric times 10 to the <paramref name="places"/>, which must be whole.</summary>
-    public static ulong Whole(Numeric number, int places) =>
-        (ulong)(long)(number.Coefficient * System.Numerics.BigInteger.Pow(10, places - number.Scale));
+    /// <summary>The bytes of an eight-byte number.</summary>
+    public static ulong Word(ReadOnlySpan<byte> value) => BinaryPrimitives.ReadUInt64LittleEndian(value);
+
+    /// <summary>Of the bytes of a numeric: it times 10 to the <paramref name="places"/>, which must be whole.</summary>
+    public static ulong Whole(ReadOnlySpan<byte> value, int places)
+    {
+        var number = Numeric.Read(value);
+        var magnitude = (ulong)number.Low;
+        for (var i = number.Scale; i < places; i++)
+            magnitude *= 10;
+        return number.IsNegative ? 0 - magnitude : magnitude;
+    }
 
     /// <summary>A number of moderate size and 24 binary digits, of 64 random bits.</summary>
     public static (long Mantissa, int Exponent) FloatParts(ulong random) => ((long)(random & 0xFFFFFF) - 0x800000, (int)((random >> 24) % 120) - 60);

@@ -22,8 +22,9 @@ internal abstract unsafe class AccumulatorSlot
     /// <summary>Adds what one accumulator holds to another.</summary>
     public abstract void Combine(byte* into, byte* from);
 
+    /// <summary>Writes the result, as it lies in a row, to <paramref name="target"/>; false if it is null.</summary>
     /// <exception cref="EvalException">The result does not fit its type.</exception>
-    public abstract Datum Finish(byte* accumulator);
+    public abstract bool Finish(byte* accumulator, byte* target);
 
     /// <summary>The slot of an aggregate whose argument is a column of <paramref name="layout"/>.</summary>
     public static AccumulatorSlot For(AggregateFunc func, RowLayout layout, int column)
@@ -69,6 +70,18 @@ internal abstract unsafe class AccumulatorSlot
         }
     }
 
+    private static bool Write<T>(byte* target, T value) where T : unmanaged
+    {
+        Unsafe.WriteUnaligned(target, value);
+        return true;
+    }
+
+    private static bool Write(byte* target, in Numeric value)
+    {
+        value.Write(new Span<byte>(target, Numeric.Width));
+        return true;
+    }
+
     /// <summary>Where an argument lies in its row.</summary>
     protected readonly struct ColumnPlace(RowLayout layout, int column)
     {
@@ -99,7 +112,7 @@ internal abstract unsafe class AccumulatorSlot
 
         public override void Combine(byte* into, byte* from) => AddWords(into, from, 1);
 
-        public override Datum Finish(byte* accumulator) => Datum.FromInt64(*(long*)(accumulator + Offset));
+        public override bool Finish(byte* accumulator, byte* target) => Write(target, *(long*)(accumulator + Offset));
     }
 
     /// <summary>Trues, falses, nulls.</summary>
@@ -118,11 +131,12 @@ internal abstract unsafe class AccumulatorSlot
 
         public override void Combine(byte* into, byte* from) => AddWords(into, from, 3);
 
-        public override Datum Finish(byte* accumulator)
+        public override bool Finish(byte* accumulator, byte* target)
         {
             var counts = (long*)(accumulator + Offset);
             var decided = func == AggregateFunc.Any ? counts[0] : counts[1];
-            return decided > 0 ? Datum.FromBool(func == AggregateFunc.Any) : counts[2] > 0 ? Datum.Null : Datum.FromBool(func == AggregateFunc.All);
+            *target = (func == AggregateFunc.Any) == (decided > 0) ? (byte)1 : (byte)0;
+            return decided > 0 || counts[2] <= 0;
         }
     }
 
@@ -162,16 +176,17 @@ internal abstract unsafe class AccumulatorSlot
             AddWide(into, from, 8, 2);
         }
 
-        public override Datum Finish(byte* accumulator)
+        public override bool Finish(byte* accumulator, byte* target)
         {
             if (*(long*)(accumulator + Offset) == 0)
-                return Datum.Null;
+                return false;
             var sum = Unsafe.ReadUnaligned<Int128>(accumulator + Offset + 8);
             return func switch
             {
-                AggregateFunc.SumInt16 or AggregateFunc.SumInt32 when sum >= long.MinValue && sum <= long.MaxValue => Datum.FromInt64((long)sum),
-                AggregateFunc.SumInt64 or AggregateFunc.SumUInt64 => Datum.FromNumeric(Numeric.FromInt128(sum)),
-                _ => AggregateResults.Integer(func, sum),
+                AggregateFunc.SumInt16 or AggregateFunc.SumInt32 when sum >= long.MinValue && sum <= long.MaxValue => Write(target, (long)sum),
+                AggregateFunc.SumUInt16 or AggregateFunc.SumUInt32 when sum >= 0 && sum <= ulong.MaxValue => Write(target, (ulong)sum),
+                AggregateFunc.SumInt64 or AggregateFunc.SumUInt64 => Write(target, Numeric.FromInt128(sum)),
+                _ => throw new EvalException(AggregateResults.OutOfRange(func, sum)),
             };
         }
     }
@@ -204,12 +219,13 @@ internal abstract unsafe class AccumulatorSlot
             AddWide(into, from, 32, FixedFloat.Words);
         }
 
-        public override Datum Finish(byte* accumulator)
+        public override bool Finish(byte* accumulator, byte* target)
         {
             var slot = (long*)(accumulator + Offset);
-            return slot[0] == 0
-                ? Datum.Null
-                : AggregateResults.Float(func, slot[1], slot[2], slot[3], WideInteger.ToDouble((ulong*)(slot + 4), FixedFloat.Words, FixedFloat.FractionBits));
+            if (slot[0] == 0)
+                return false;
+            var sum = AggregateResults.Float(slot[1], slot[2], slot[3], WideInteger.ToDouble((ulong*)(slot + 4), FixedFloat.Words, FixedFloat.FractionBits));
+            return func == AggregateFunc.SumFloat32 ? Write(target, (float)sum) : Write(target, sum);
         }
     }
 
@@ -249,14 +265,14 @@ internal abstract unsafe class AccumulatorSlot
             AddWide(into, from, 32, Words);
         }
 
-        public override Datum Finish(byte* accumulator)
+        public override bool Finish(byte* accumulator, byte* target)
         {
             var slot = (long*)(accumulator + Offset);
-            if ((slot[1] | slot[2] | slot[3]) == 0 && slot[0] != 0 && WideInteger.TryToNumeric((ulong*)(slot + 4), Words, out var sum))
-                return Datum.FromNumeric(sum);
-            return slot[0] == 0
-                ? Datum.Null
-                : AggregateResults.Numeric(slot[1], slot[2], slot[3], WideInteger.ToBigInteger((ulong*)(slot + 4), Words));
+            if (slot[0] == 0)
+                return false;
+            if ((slot[1] | slot[2] | slot[3]) != 0 || !WideInteger.TryToNumeric((ulong*)(slot + 4), Words, out var sum))
+                sum = AggregateResults.Numeric(slot[1], slot[2], slot[3], WideInteger.ToBigInteger((ulong*)(slot + 4), Words));
+            return Write(target, sum);
         }
 
         /// <summary>The magnitude in units of 10^−39.</summary>
@@ -323,12 +339,15 @@ internal abstract unsafe class AccumulatorSlot
                 AddWide(into, from, sum, 2);
         }
 
-        public override Datum Finish(byte* accumulator)
+        public override bool Finish(byte* accumulator, byte* target)
         {
             var slot = accumulator + Offset;
-            return *(long*)slot == 0
-                ? Datum.Null
-                : AggregateResults.Interval(Unsafe.ReadUnaligned<Int128>(slot + 8), Unsafe.ReadUnaligned<Int128>(slot + 24), Unsafe.ReadUnaligned<Int128>(slot + 40));
+            if (*(long*)slot == 0)
+                return false;
+            ValueCodec.WriteInterval(
+                AggregateResults.Interval(Unsafe.ReadUnaligned<Int128>(slot + 8), Unsafe.ReadUnaligned<Int128>(slot + 24), Unsafe.ReadUnaligned<Int128>(slot + 40)),
+                new Span<byte>(target, 16));
+            return true;
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Materialize.Core;
 using Materialize.Core.Collections;
 using Materialize.Core.Rows;
 using Materialize.Repr;
@@ -76,7 +77,7 @@ public static unsafe partial class AggregateCompiler
             for (var i = 0; i < io.Count; i++)
             {
                 var row = scratch.Rows + (kept * results.HeaderWidth);
-                if (Finish((byte*)io.Parts[1][i], new Span<byte>(row, results.HeaderWidth)) is { } error)
+                if (Finish((byte*)io.Parts[1][i], row) is { } error)
                 {
                     io.Errors!.Append(EvalErrorCodec.Encode(error));
                     if (io.ErrorSelected is not null)
@@ -105,18 +106,20 @@ public static unsafe partial class AggregateCompiler
             }
         }
 
-        private EvalError? Finish(byte* accumulator, Span<byte> row)
+        private EvalError? Finish(byte* accumulator, byte* row)
         {
-            row.Clear();
+            new Span<byte>(row, results.HeaderWidth).Clear();
             try
             {
                 for (var s = 0; s < slots.Length; s++)
                 {
-                    var value = slots[s].Finish(accumulator);
-                    if (!value.IsNull)
-                        ValueCodec.WriteFixed(results.Columns[s].Type, value, row.Slice(results.Offset(s), RowLayout.FixedWidth(results.Columns[s].Type)));
-                    else
-                        row[results.NullBit(s) >> 3] |= (byte)(1 << (results.NullBit(s) & 7));
+                    var target = row + results.Offset(s);
+                    if (slots[s].Finish(accumulator, target))
+                        continue;
+                    new Span<byte>(target, RowLayout.FixedWidth(results.Columns[s].Type)).Clear();
+                    var bit = results.NullBit(s);
+                    Invariant.Check(bit >= 0, "a null in a column that cannot hold one");
+                    row[bit >> 3] |= (byte)(1 << (bit & 7));
                 }
 
                 return null;

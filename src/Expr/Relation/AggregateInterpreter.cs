@@ -128,17 +128,17 @@ public static class AggregateInterpreter
             case AggregateFunc.SumUInt16 or AggregateFunc.SumUInt32 or AggregateFunc.SumUInt64:
                 return AggregateResults.Integer(aggregate.Func, values.Aggregate(BigInteger.Zero, (sum, v) => sum + ((BigInteger)v.Args[0].AsUInt64 * v.Diff)));
             case AggregateFunc.SumInterval:
-                return AggregateResults.Interval(
+                return Datum.FromInterval(AggregateResults.Interval(
                     values.Aggregate(BigInteger.Zero, (sum, v) => sum + ((BigInteger)v.Args[0].AsInterval.Months * v.Diff)),
                     values.Aggregate(BigInteger.Zero, (sum, v) => sum + ((BigInteger)v.Args[0].AsInterval.Days * v.Diff)),
-                    values.Aggregate(BigInteger.Zero, (sum, v) => sum + ((BigInteger)v.Args[0].AsInterval.Micros * v.Diff)));
+                    values.Aggregate(BigInteger.Zero, (sum, v) => sum + ((BigInteger)v.Args[0].AsInterval.Micros * v.Diff))));
             case AggregateFunc.SumNumeric:
                 var finite = values.Where(v => v.Args[0].AsNumeric.IsFinite);
-                return AggregateResults.Numeric(
+                return Datum.FromNumeric(AggregateResults.Numeric(
                     values.Where(v => v.Args[0].AsNumeric.IsNaN).Sum(v => v.Diff),
                     values.Where(v => v.Args[0].AsNumeric.Kind == NumericKind.PositiveInfinity).Sum(v => v.Diff),
                     values.Where(v => v.Args[0].AsNumeric.Kind == NumericKind.NegativeInfinity).Sum(v => v.Diff),
-                    finite.Aggregate(BigInteger.Zero, (sum, v) => sum + (v.Args[0].AsNumeric.Coefficient * BigInteger.Pow(10, Numeric.MaxScale - v.Args[0].AsNumeric.Scale) * v.Diff)));
+                    finite.Aggregate(BigInteger.Zero, (sum, v) => sum + (v.Args[0].AsNumeric.Coefficient * BigInteger.Pow(10, Numeric.MaxScale - v.Args[0].AsNumeric.Scale) * v.Diff))));
             case AggregateFunc.SumFloat32 or AggregateFunc.SumFloat64:
                 return SumFloats(aggregate.Func, values);
             default:
@@ -219,7 +219,8 @@ public static class AggregateInterpreter
                 negative += diff;
         }
 
-        return AggregateResults.Float(func, nan, positive, negative, WideInteger.ToDouble(sum, FixedFloat.FractionBits));
+        var total = AggregateResults.Float(nan, positive, negative, WideInteger.ToDouble(sum, FixedFloat.FractionBits));
+        return Datum.FromDouble(func == AggregateFunc.SumFloat32 ? (float)total : total);
     }
 
     /// <summary>Datums by value, as a key.</summary>
@@ -250,43 +251,46 @@ internal static class AggregateResults
         switch (func)
         {
             case AggregateFunc.SumInt16 or AggregateFunc.SumInt32:
-                return sum >= long.MinValue && sum <= long.MaxValue ? Datum.FromInt64((long)sum) : throw new EvalException(EvalError.OutOfRange($"\"{sum}\" bigint"));
+                return sum >= long.MinValue && sum <= long.MaxValue ? Datum.FromInt64((long)sum) : throw new EvalException(OutOfRange(func, sum));
             case AggregateFunc.SumUInt16 or AggregateFunc.SumUInt32:
-                return sum >= 0 && sum <= ulong.MaxValue ? Datum.FromUInt64((ulong)sum) : throw new EvalException(EvalError.OutOfRange($"\"{sum}\" uint8"));
+                return sum >= 0 && sum <= ulong.MaxValue ? Datum.FromUInt64((ulong)sum) : throw new EvalException(OutOfRange(func, sum));
             default:
                 Repr.Numeric.FromBigInteger(sum, 0, out var number);
                 return Datum.FromNumeric(number);
         }
     }
 
+    /// <summary>That a sum of integers is beyond its type.</summary>
+    public static EvalError OutOfRange(AggregateFunc func, BigInteger sum) =>
+        EvalError.OutOfRange($"\"{sum}\" {(func is AggregateFunc.SumInt16 or AggregateFunc.SumInt32 ? "bigint" : "uint8")}");
+
     /// <param name="sum">In units of 10^−39.</param>
-    public static Datum Numeric(long nan, long positive, long negative, BigInteger sum)
+    public static Numeric Numeric(long nan, long positive, long negative, BigInteger sum)
     {
         if (nan > 0 || (positive > 0 && negative > 0))
-            return Datum.FromNumeric(Repr.Numeric.NaN);
+            return Repr.Numeric.NaN;
         if (positive > 0)
-            return Datum.FromNumeric(Repr.Numeric.PositiveInfinity);
+            return Repr.Numeric.PositiveInfinity;
         if (negative > 0)
-            return Datum.FromNumeric(Repr.Numeric.NegativeInfinity);
+            return Repr.Numeric.NegativeInfinity;
         // A sum too large shows as infinite rather than as an error: what made it so may still be retracted.
         var status = Repr.Numeric.FromBigInteger(sum, Repr.Numeric.MaxScale, out var result);
-        return Datum.FromNumeric(status == NumericStatus.Ok ? result : sum.Sign > 0 ? Repr.Numeric.PositiveInfinity : Repr.Numeric.NegativeInfinity);
+        return status == NumericStatus.Ok ? result : sum.Sign > 0 ? Repr.Numeric.PositiveInfinity : Repr.Numeric.NegativeInfinity;
     }
 
-    public static Datum Float(AggregateFunc func, long nan, long positive, long negative, double sum)
+    /// <param name="sum">Of those that are finite.</param>
+    public static double Float(long nan, long positive, long negative, double sum)
     {
         if (nan > 0 || (positive > 0 && negative > 0))
-            return Datum.FromDouble(double.NaN);
-        if (positive > 0 || negative > 0)
-            return Datum.FromDouble(positive > 0 ? double.PositiveInfinity : double.NegativeInfinity);
-        return Datum.FromDouble(func == AggregateFunc.SumFloat32 ? (float)sum : sum);
+            return double.NaN;
+        return positive > 0 ? double.PositiveInfinity : negative > 0 ? double.NegativeInfinity : sum;
     }
 
     /// <exception cref="EvalException">A part is out of range.</exception>
-    public static Datum Interval(BigInteger months, BigInteger days, BigInteger micros)
+    public static Interval Interval(BigInteger months, BigInteger days, BigInteger micros)
     {
         if (months < int.MinValue || months > int.MaxValue || days < int.MinValue || days > int.MaxValue || micros < long.MinValue || micros > long.MaxValue)
             throw new EvalException(new EvalError("22008", "interval out of range"));
-        return Datum.FromInterval(new Repr.Interval((int)months, (int)days, (long)micros));
+        return new Interval((int)months, (int)days, (long)micros);
     }
 }

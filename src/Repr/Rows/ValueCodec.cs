@@ -145,6 +145,14 @@ public static class ValueCodec
     public static Interval ReadInterval(ReadOnlySpan<byte> bytes) => new(
         BinaryPrimitives.ReadInt32LittleEndian(bytes), BinaryPrimitives.ReadInt32LittleEndian(bytes[4..]), BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]));
 
+    /// <summary>Writes what <see cref="ReadInterval"/> reads.</summary>
+    public static void WriteInterval(Interval value, Span<byte> bytes)
+    {
+        BinaryPrimitives.WriteInt32LittleEndian(bytes, value.Months);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes[4..], value.Days);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes[8..], value.Micros);
+    }
+
     /// <summary>Writes a value of a fixed-width type into exactly its bytes.</summary>
     public static void WriteFixed(SqlType type, Datum value, Span<byte> bytes)
     {
@@ -157,10 +165,7 @@ public static class ValueCodec
                 value.AsNumeric.Write(bytes);
                 break;
             case ScalarKind.Interval:
-                var interval = value.AsInterval;
-                BinaryPrimitives.WriteInt32LittleEndian(bytes, interval.Months);
-                BinaryPrimitives.WriteInt32LittleEndian(bytes[4..], interval.Days);
-                BinaryPrimitives.WriteInt64LittleEndian(bytes[8..], interval.Micros);
+                WriteInterval(value.AsInterval, bytes);
                 break;
             case ScalarKind.Uuid:
                 BinaryPrimitives.WriteUInt128BigEndian(bytes, value.AsUuid);

@@ -31,6 +31,35 @@ public unsafe class AggregateTests
     }
 
     [Fact]
+    public void Accumulators_take_no_managed_memory()
+    {
+        var result = stackalloc byte[Numeric.Width];
+        foreach (var (func, arg, _) in Accumulable)
+        {
+            var layout = RowLayout.For([arg.Nullable()]);
+            var slot = AccumulatorSlot.For(func, layout, 0);
+            slot.Offset = 8;
+            fixed (byte* row = RowCodec.Pack(layout, [arg.Kind == ScalarKind.Interval ? Datum.FromInterval(new Interval(1, 2, 3)) : DatumText.Parse(arg, arg.Kind == ScalarKind.Bool ? "t" : "7")]))
+            fixed (byte* accumulator = new byte[8 + slot.Width])
+            {
+                var (rows, diffs, accumulators) = ((nint)row, 3L, (nint)accumulator);
+                slot.Add(&rows, &diffs, &accumulators, 1);
+                slot.Finish(accumulator, result);
+                var finished = 0;
+                var before = GC.GetAllocatedBytesForCurrentThread();
+                for (var i = 0; i < 100; i++)
+                {
+                    slot.Add(&rows, &diffs, &accumulators, 1);
+                    finished += slot.Finish(accumulator, result) ? 1 : 0;
+                }
+
+                var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+                Assert.Equal((func, 100, 0L), (func, finished, allocated));
+            }
+        }
+    }
+
+    [Fact]
     public void Sums_beyond_their_type_are_errors_as_data()
     {
         ValueArray<ColumnType> values = [SqlType.Interval.Nullable(false)];
@@ -156,6 +185,8 @@ public unsafe class AggregateTests
         Assert.Equal(updates.Sum(u => u.Diff), MemoryMarshal.Read<long>(accumulator));
         var output = RowLayout.For([SqlType.Int32.Nullable(), result.Nullable()]);
         var finished = KernelRunner.Run(plan.Finish, 2, [[key, accumulator]], output);
+        foreach (var row in finished.Rows)
+            Assert.Equal(RowCodec.Pack(output, RowCodec.Unpack(output, row[0])), row[0]); // nothing left under a null
         return ([.. finished.Rows.Select(r => RowCodec.Unpack(output, r[0]))], finished.Errors);
     }
 }
