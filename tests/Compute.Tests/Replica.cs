@@ -40,7 +40,7 @@ internal sealed class Replica : IAsyncDisposable
 
     public PersistClient Persist { get; }
 
-    public TaskCompletionSource Failure { get; } = new();
+    public TaskCompletionSource Failure { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Controller Controller => _controller!;
 

@@ -20,7 +20,7 @@ public sealed class MeshTests
         var handles = new InputHandle<Time>[total];
         var output = new Captured();
         using var built = new CountdownEvent(total);
-        var closed = new TaskCompletionSource();
+        var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously); // not on a worker, which would wait for itself
         var (key, value) = (new Codec(8), new Codec(-1));
         foreach (var mesh in meshes)
         {
@@ -88,7 +88,7 @@ public sealed class MeshTests
         var cancel = TestContext.Current.CancellationToken;
         var meshes = await JoinAsync(2, 1, cancel);
         var seen = 0L;
-        var closed = new TaskCompletionSource();
+        var closed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously); // not on a worker, which would wait for itself
         foreach (var mesh in meshes)
         {
             mesh.Group.Failed += (_, e) => closed.TrySetException(e);

@@ -9,7 +9,7 @@ namespace Materialize.Dataflow;
 /// Collects updates into an <see cref="UpdateBatch{TTime}"/>. Append a row to <see cref="Rows"/> (and, on keyed channels, its key to
 /// <see cref="Keys"/>), then say its time and diff with <see cref="Add"/>. The columns of times and diffs exist only once two differ.
 /// </summary>
-internal sealed unsafe class BatchBuilder<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
+internal sealed unsafe class BatchBuilder<TTime> : IScratch where TTime : unmanaged, ITime<TTime>
 {
     private TTime* _times;
     private long _timesCapacity;

@@ -37,7 +37,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _input = this.NewInput(keyed);
         _output = new OutputPort<ArrangedDelta<TTime>>(this);
         _trace = new Trace<TTime>(Graph.Worker, keyShape, keyed.Shape);
-        _tools = new MergeTools<TTime>(Graph.Worker.Scratch, keyShape, keyed.Shape);
+        _tools = Graph.Worker.Scratch.Tools<TTime>(keyShape, keyed.Shape);
     }
 
     public override IArrangement? Arrangement => _trace;
@@ -101,7 +101,6 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _bulk?.Dispose();
         _sorting?.Dispose();
         _merging?.Dispose();
-        _tools.Dispose();
     }
 
     protected override void MeasureState(StateMeter meter)
@@ -115,7 +114,6 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
         _bulk?.Measure(meter);
         _sorting?.Measure(meter);
         _merging?.Measure(meter);
-        _tools.Measure(meter);
     }
 
     // Times ahead of the frontier's own are kept unsorted apart, unless the frontier is about to pass them (it moved, and we have not looked yet).

@@ -30,7 +30,7 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
         _ok = new OutputPort<UpdateBatch<TTime>>(this);
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(shape);
-        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _errorRows = Graph.Worker.Scratch.Errors<TTime>();
         _function = function;
         _output = new FlatMapOutput(_rows.Rows, _errorRows.Rows);
     }
@@ -75,7 +75,6 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
         foreach (var batch in _waiting)
             batch.Measure(meter);
         _rows.Measure(meter);
-        _errorRows.Measure(meter);
     }
 
     public override void Dispose()
@@ -84,7 +83,6 @@ internal sealed class FlatMapOperator<TTime> : Operator where TTime : unmanaged,
             batch.Release();
         _waiting.Clear();
         _rows.Dispose();
-        _errorRows.Dispose();
     }
 
     private int Call(UpdateBatch<TTime> batch)
@@ -152,7 +150,7 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         _ok = new OutputPort<UpdateBatch<TTime>>(this);
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(shape);
-        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _errorRows = Graph.Worker.Scratch.Errors<TTime>();
         _call = new KernelCall(Graph.Worker.Scratch, kernel, 2, [_rows.Rows], _errorRows.Rows);
         _floor = source.Floor;
         _keysStored = !Core.Hashing.RowHash.IsBijective(source.KeyShape);
@@ -194,7 +192,6 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
         foreach (var delta in _waiting)
             delta.Measure(meter);
         _rows.Measure(meter);
-        _errorRows.Measure(meter);
     }
 
     public override void Dispose()
@@ -203,7 +200,6 @@ internal sealed unsafe class AsStreamOperator<TTime> : Operator where TTime : un
             delta.Release();
         _waiting.Clear();
         _rows.Dispose();
-        _errorRows.Dispose();
     }
 
     /// <summary>Works off the next rows of a delta, in whatever order they lie; returns how many, 0 when there are no more.</summary>

@@ -82,8 +82,8 @@ internal sealed unsafe partial class GeneralReduceOperator<TTime> : Operator whe
         _keyShape = source.KeyShape;
         _outputs = new Trace<TTime>(Graph.Worker, _keyShape, RowShape.Variable);
         _outputsHold = _outputs.NewHold();
-        _tools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, RowShape.Variable);
-        _inputTools = new MergeTools<TTime>(Graph.Worker.Scratch, _keyShape, _trace.ValueShape);
+        _tools = Graph.Worker.Scratch.Tools<TTime>(_keyShape, RowShape.Variable);
+        _inputTools = _trace.Tools;
         _newOutputs = new BatchBuilder<TTime>(RowShape.Variable, RowHash.IsBijective(_keyShape) ? null : _keyShape);
         _wanted = new RowWriter(shape);
         _reduction = reduction;
@@ -148,8 +148,6 @@ internal sealed unsafe partial class GeneralReduceOperator<TTime> : Operator whe
         _hold = null;
         _round?.Dispose();
         _outputs.Drop(_outputsHold);
-        _tools.Dispose();
-        _inputTools.Dispose();
         _rows.Dispose();
         _errorRows.Dispose();
         _newOutputs.Dispose();
@@ -167,8 +165,6 @@ internal sealed unsafe partial class GeneralReduceOperator<TTime> : Operator whe
         foreach (var delta in _deltas)
             delta.Measure(meter);
         _round?.Measure(meter);
-        _tools.Measure(meter);
-        _inputTools.Measure(meter);
         _rows.Measure(meter);
         _errorRows.Measure(meter);
         _newOutputs.Measure(meter);

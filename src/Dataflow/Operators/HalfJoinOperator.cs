@@ -34,7 +34,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         _deltas = this.NewInput(arranged);
         _trace = arranged.SharedTrace;
         _hold = _trace.NewHold();
-        _tools = new MergeTools<TTime>(Graph.Worker.Scratch, arranged.KeyShape, keyed.Shape);
+        _tools = Graph.Worker.Scratch.Tools<TTime>(arranged.KeyShape, keyed.Shape);
         _stash = new TimeStash<TTime>(arranged.KeyShape, keyed.Shape);
         _strict = strict;
         _output = new MatchOutput<TTime>(this, kernel, shape, strict ? MatchTimes.Before : MatchTimes.UpTo, arranged.Floor, arranged.Floor);
@@ -93,7 +93,6 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
             work.Release();
         _work.Clear();
         _stash.Dispose();
-        _tools.Dispose();
         _output.Dispose();
         AdvanceTraceHold(Stamp.Closed);
     }
@@ -103,7 +102,6 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         foreach (var work in _work)
             work.Measure(meter);
         _stash.Measure(meter);
-        _tools.Measure(meter);
         _output.Measure(meter);
     }
 

@@ -40,7 +40,7 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
         _builders = new BatchBuilder<TTime>[peers];
         for (var w = 0; w < peers; w++)
             _builders[w] = new BatchBuilder<TTime>(stored, _keysStored ? keyShape : null);
-        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _errorRows = Graph.Worker.Scratch.Errors<TTime>();
         _direct = peers == 1 && sortKeyShape is null;
         _keys = _direct && _keysStored ? _builders[0].Keys! : new RowWriter(keyShape);
         _values = _direct ? _builders[0].Rows : new RowWriter(valueShape);
@@ -109,7 +109,6 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
     {
         foreach (var builder in _builders)
             builder.Dispose();
-        _errorRows.Dispose();
         _keys.Dispose();
         _values.Dispose();
         _sortKeys?.Dispose();
@@ -119,7 +118,6 @@ internal sealed unsafe class KeyByOperator<TTime> : Operator where TTime : unman
     {
         foreach (var builder in _builders)
             builder.Measure(meter);
-        _errorRows.Measure(meter);
         if (_keys != _builders[0].Keys)
             meter.Writer(_keys);
         if (_values != _builders[0].Rows)

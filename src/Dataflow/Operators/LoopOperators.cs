@@ -135,7 +135,7 @@ internal sealed class FeedbackOperator<TOuter> : Operator where TOuter : unmanag
     private FeedbackOperator(Scope<Iterated<TOuter>> scope, RowShape shape, uint? roundsMax)
         : base(scope.Graph, "feedback")
     {
-        _input = new InputPort<UpdateBatch<Iterated<TOuter>>>(this, UpdateBatchCodec<Iterated<TOuter>>.Decode);
+        _input = new InputPort<UpdateBatch<Iterated<TOuter>>>(this, Wiring.Decode<Iterated<TOuter>>, shape);
         _output = new OutputPort<UpdateBatch<Iterated<TOuter>>>(this);
         _beyond = new OutputPort<UpdateBatch<Iterated<TOuter>>>(this);
         _rows = new BatchBuilder<Iterated<TOuter>>(shape);

@@ -31,7 +31,7 @@ internal sealed unsafe class MapOperator<TTime> : Operator where TTime : unmanag
         _ok = new OutputPort<UpdateBatch<TTime>>(this);
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(shape);
-        _errorRows = new BatchBuilder<TTime>(RowShape.Variable);
+        _errorRows = Graph.Worker.Scratch.Errors<TTime>();
         _call = new KernelCall(Graph.Worker.Scratch, kernel, 1, [_rows.Rows], _errorRows.Rows, temporal);
         _scheduled = temporal ? new ScheduledChanges<TTime>(shape) : null;
     }
@@ -62,14 +62,12 @@ internal sealed unsafe class MapOperator<TTime> : Operator where TTime : unmanag
     public override void Dispose()
     {
         _rows.Dispose();
-        _errorRows.Dispose();
         _scheduled?.Dispose();
     }
 
     protected override void MeasureState(StateMeter meter)
     {
         _rows.Measure(meter);
-        _errorRows.Measure(meter);
         _scheduled?.Measure(meter);
     }
 

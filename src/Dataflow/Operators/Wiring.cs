@@ -1,3 +1,4 @@
+using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
 using Materialize.Dataflow.Traces;
 
@@ -8,7 +9,7 @@ internal static class Wiring
 {
     public static InputPort<UpdateBatch<TTime>> NewInput<TTime>(this Operator op, Stream<TTime> source) where TTime : unmanaged, ITime<TTime>
     {
-        var port = new InputPort<UpdateBatch<TTime>>(op, bytes => Decode(bytes, source));
+        var port = new InputPort<UpdateBatch<TTime>>(op, Decode<TTime>, source.Shape);
         port.Connect(source.Output);
         return port;
     }
@@ -20,13 +21,14 @@ internal static class Wiring
         return port;
     }
 
-    // A batch of another shape than the channel's would be read beyond its rows.
-    private static UpdateBatch<TTime> Decode<TTime>(ReadOnlySpan<byte> bytes, Stream<TTime> source) where TTime : unmanaged, ITime<TTime>
+    /// <summary>Reads a batch that comes over a channel for rows of <paramref name="shape"/>: one of another would be read beyond its rows.</summary>
+    /// <exception cref="InvalidDataException">It is no batch of the channel's.</exception>
+    public static UpdateBatch<TTime> Decode<TTime>(ReadOnlySpan<byte> bytes, RowShape shape) where TTime : unmanaged, ITime<TTime>
     {
         var batch = UpdateBatchCodec<TTime>.Decode(bytes);
-        if (batch.Shape == source.Shape)
+        if (batch.Shape == shape)
             return batch;
         batch.Release();
-        throw new InvalidDataException($"a batch of rows of width {batch.Shape.Width} on a channel of width {source.Shape.Width}");
+        throw new InvalidDataException($"a batch of rows of width {batch.Shape.Width} on a channel of width {shape.Width}");
     }
 }

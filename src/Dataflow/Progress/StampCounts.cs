@@ -4,7 +4,7 @@ namespace Materialize.Dataflow.Progress;
 /// How often each time is outstanding at one place of a dataflow. Counts may be negative for a while: a receiver's "consumed" can
 /// arrive before the sender's "produced". Nearly always no time or one, which is kept in place; else a sorted array.
 /// </summary>
-internal sealed class StampCounts
+internal class StampCounts
 {
     private Stamp _only;     // while there is at most one
     private long _onlyCount; // 0: there is none

@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.InteropServices;
 using Materialize.Core;
 using Materialize.Dataflow.Runtime;
 
@@ -23,84 +22,6 @@ namespace Materialize.Dataflow.Progress;
 // Times are totally ordered here (see ITime), so that a frontier is one Stamp. Frontiers are propagated in topological order from the places that changed: cost is O(changed), not O(operators), so that it is done
 // before each run, and an operator may look again at what can still come once it has taken its messages (Refresh). So a small change goes from the inputs to the last sink in one pass. In a dataflow with loops,
 // a change recomputes all of it, once a pass: a frontier in a loop supports itself, and only a least fixed point from the pointstamps alone is right.
-
-/// <summary>One place where times are outstanding: an operator's hold, or one of its inputs.</summary>
-internal sealed class Place(int id, Operator owner)
-{
-    public readonly int Id = id;
-    public readonly Operator Owner = owner;
-    public readonly StampCounts Counts = new();
-
-    // Changes of the running pass, not yet published to peers; the first time inline because there rarely is another.
-    private Stamp _pendingStamp;
-    private long _pendingCount;
-    private List<(Stamp Stamp, long Count)>? _morePending;
-    private bool _isPending;
-
-    /// <summary>This worker's own change.</summary>
-    public void Add(Stamp stamp, long delta)
-    {
-        // What appears is at or after a time that was outstanding before, or it could not have been made: only what goes can move a frontier.
-        var tracker = Owner.Graph.Tracker;
-        var min = Counts.Min;
-        if (Counts.Update(stamp, delta) && Counts.Min > min)
-            tracker.MarkDirty(Owner);
-        if (tracker.HasPeers)
-            Collect(tracker, stamp, delta);
-    }
-
-    private void Collect(Tracker tracker, Stamp stamp, long delta)
-    {
-        if (!_isPending)
-        {
-            _isPending = true;
-            _pendingStamp = stamp;
-            _pendingCount = delta;
-            tracker.NotePending(this);
-        }
-        else if (_pendingStamp == stamp)
-        {
-            _pendingCount += delta;
-        }
-        else
-        {
-            AddMore(stamp, delta);
-        }
-    }
-
-    public void TakePending(List<(int Place, Stamp Stamp, long Count)> into)
-    {
-        if (_pendingCount != 0)
-            into.Add((Id, _pendingStamp, _pendingCount));
-        if (_morePending is { Count: > 0 })
-        {
-            foreach (var (stamp, count) in _morePending)
-            {
-                if (count != 0)
-                    into.Add((Id, stamp, count));
-            }
-
-            _morePending.Clear();
-        }
-
-        _isPending = false;
-    }
-
-    private void AddMore(Stamp stamp, long delta)
-    {
-        _morePending ??= [];
-        for (var i = 0; i < _morePending.Count; i++)
-        {
-            if (_morePending[i].Stamp == stamp)
-            {
-                _morePending[i] = (stamp, _morePending[i].Count + delta);
-                return;
-            }
-        }
-
-        _morePending.Add((stamp, delta));
-    }
-}
 
 /// <summary>What an operator does to times: nothing; drop the counter of the loop at <paramref name="LeavesLoop"/>; step that of the loop at <paramref name="StepsLoop"/>. Depths as in <see cref="Stamp"/>; 0 is no loop.</summary>
 internal readonly record struct TimeEffect(int LeavesLoop, int StepsLoop)
@@ -143,9 +64,12 @@ internal sealed class Tracker(DataflowGraph graph)
         foreach (var op in operators)
         {
             if (op.Hold is { } hold)
-                op.HoldPlace.Counts.Update(hold, peers);
+                op.HoldPlace.Update(hold, peers);
             foreach (var input in op.Inputs)
-                _hasLoops |= input.Sources.Exists(s => s.Owner.Index >= op.Index);
+            {
+                foreach (var source in input.Sources)
+                    _hasLoops |= source.Owner.Index >= op.Index;
+            }
         }
 
         foreach (var op in operators)
@@ -170,7 +94,7 @@ internal sealed class Tracker(DataflowGraph graph)
     public void Apply(int place, Stamp stamp, long count)
     {
         var p = _places[place];
-        if (p.Counts.Update(stamp, count))
+        if (p.Update(stamp, count))
             MarkDirty(p.Owner);
     }
 
@@ -189,7 +113,7 @@ internal sealed class Tracker(DataflowGraph graph)
     {
         if (_hasLoops)
             return;
-        foreach (var input in CollectionsMarshal.AsSpan(op.Inputs))
+        foreach (var input in op.Inputs)
             SetInput(input, Stamp.Min(input.Waiting.Min, Upstream(input)));
     }
 
@@ -212,14 +136,14 @@ internal sealed class Tracker(DataflowGraph graph)
                 var bit = BitOperations.TrailingZeroCount(_dirty[word]);
                 _dirty[word] &= _dirty[word] - 1;
                 var op = graph.Operators[(word * 64) + bit];
-                var least = op.HoldPlace.Counts.Min;
+                var least = op.HoldPlace.Min;
                 var changed = false;
-                foreach (var input in CollectionsMarshal.AsSpan(op.Inputs))
+                foreach (var input in op.Inputs)
                 {
                     var upstream = Upstream(input);
                     var frontier = Stamp.Min(input.Waiting.Min, upstream);
                     changed |= SetInput(input, frontier);
-                    least = Stamp.Min(least, Through(op, input.IsCountedEverywhere ? frontier : Stamp.Min(input.MessagePlace.Counts.Min, upstream)));
+                    least = Stamp.Min(least, Through(op, input.IsCountedEverywhere ? frontier : Stamp.Min(input.MessagePlace.Min, upstream)));
                 }
 
                 if (changed && op.FollowsFrontier)
@@ -232,7 +156,7 @@ internal sealed class Tracker(DataflowGraph graph)
     // The least time that any worker may still send to an input.
     private static Stamp Upstream(InputPort input)
     {
-        var sources = CollectionsMarshal.AsSpan(input.Sources);
+        var sources = input.Sources;
         var least = sources.IsEmpty ? Stamp.Closed : sources[0].Owner.OutputFrontier;
         for (var i = 1; i < sources.Length; i++)
             least = Stamp.Min(least, sources[i].Owner.OutputFrontier);
@@ -255,9 +179,9 @@ internal sealed class Tracker(DataflowGraph graph)
         if (frontier == op.OutputFrontier)
             return;
         op.OutputFrontier = frontier;
-        foreach (var output in CollectionsMarshal.AsSpan(op.Outputs))
+        foreach (var output in op.Outputs)
         {
-            foreach (var target in CollectionsMarshal.AsSpan(output.TargetPorts))
+            foreach (var target in output.Targets)
                 MarkDirty(target.Owner);
         }
     }
@@ -284,12 +208,12 @@ internal sealed class Tracker(DataflowGraph graph)
                 var least = Stamp.Closed;
                 foreach (var input in op.Inputs)
                 {
-                    least = Stamp.Min(least, input.MessagePlace.Counts.Min);
+                    least = Stamp.Min(least, input.MessagePlace.Min);
                     foreach (var source in input.Sources)
                         least = Stamp.Min(least, outs[source.Owner.Index]);
                 }
 
-                least = Stamp.Min(Through(op, least), op.HoldPlace.Counts.Min);
+                least = Stamp.Min(Through(op, least), op.HoldPlace.Min);
                 if (least < outs[op.Index])
                 {
                     outs[op.Index] = least;

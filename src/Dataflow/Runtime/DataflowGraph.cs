@@ -72,7 +72,7 @@ public sealed class DataflowGraph
     public ulong? FrontierOf(int operatorIndex)
     {
         var op = Operators[operatorIndex];
-        var least = op.Inputs.Count == 0 ? op.OutputFrontier : Stamp.Closed;
+        var least = op.Inputs.IsEmpty ? op.OutputFrontier : Stamp.Closed;
         foreach (var input in op.Inputs)
             least = Stamp.Min(least, input.FrontierStamp);
         return least.IsClosed ? null : least.Outer;

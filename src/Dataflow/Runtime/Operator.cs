@@ -24,6 +24,8 @@ internal interface IArrangement
 internal abstract class Operator
 {
     private Stamp _entitled = Stamp.Closed;
+    private PortList<InputPort> _inputs;
+    private PortList<OutputPort> _outputs;
 
     protected Operator(DataflowGraph graph, string name)
     {
@@ -42,9 +44,9 @@ internal abstract class Operator
 
     public Place HoldPlace { get; }
 
-    public List<InputPort> Inputs { get; } = [];
+    public ReadOnlySpan<InputPort> Inputs => _inputs.Ports;
 
-    public List<OutputPort> Outputs { get; } = [];
+    public ReadOnlySpan<OutputPort> Outputs => _outputs.Ports;
 
     /// <summary>This worker's hold; null is none.</summary>
     public Stamp? Hold { get; private set; }
@@ -94,6 +96,12 @@ internal abstract class Operator
     public virtual void Dispose()
     {
     }
+
+    /// <summary>A new port's own business; while building only.</summary>
+    internal void Add(InputPort input) => _inputs.Add(input);
+
+    /// <summary>As above.</summary>
+    internal void Add(OutputPort output) => _outputs.Add(output);
 
     /// <summary>Asks for another run.</summary>
     public void Activate() => Graph.Activate(Index);

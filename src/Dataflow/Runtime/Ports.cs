@@ -1,19 +1,40 @@
+using Materialize.Core.Rows;
 using Materialize.Dataflow.Progress;
 
 namespace Materialize.Dataflow.Runtime;
 
+/// <summary>Ports in the order in which they were connected. There are thousands of these, nearly all of one port or none: none take no memory, one no more than it needs.</summary>
+internal struct PortList<TPort> where TPort : class
+{
+    private TPort[]? _ports;
+    private int _count;
+
+    public readonly ReadOnlySpan<TPort> Ports => new(_ports, 0, _count);
+
+    public void Add(TPort port)
+    {
+        if (_ports is null)
+            _ports = new TPort[1];
+        else if (_count == _ports.Length)
+            Array.Resize(ref _ports, _count * 2);
+        _ports[_count++] = port;
+    }
+}
+
 /// <summary>Where messages wait for an operator at this worker, and what may still come there.</summary>
 internal abstract class InputPort
 {
+    private PortList<OutputPort> _sources;
+
     protected InputPort(Operator owner)
     {
         Owner = owner;
         MessagePlace = owner.Graph.Tracker.NewPlace(owner);
-        owner.Inputs.Add(this);
+        owner.Add(this);
         Sent = new Traffic[owner.Graph.Worker.Peers];
         Received = Sent.Length == 1 ? Sent : new Traffic[Sent.Length];
         IsCountedEverywhere = Sent.Length == 1 || owner.SeesAllWorkers;
-        Waiting = IsCountedEverywhere ? MessagePlace.Counts : new StampCounts();
+        Waiting = IsCountedEverywhere ? MessagePlace : new StampCounts();
     }
 
     /// <summary>What this worker sent here, by the worker that it went to.</summary>
@@ -33,7 +54,8 @@ internal abstract class InputPort
     /// <summary>Whether the frontier is that of all workers.</summary>
     public bool IsCountedEverywhere { get; }
 
-    public List<OutputPort> Sources { get; } = [];
+    /// <summary>What sends here.</summary>
+    public ReadOnlySpan<OutputPort> Sources => _sources.Ports;
 
     /// <summary>The least time that may still come to this worker, messages already waiting included. Those of its peers may still have more to do.</summary>
     public Stamp FrontierStamp { get; set; } = new(0, 0);
@@ -56,6 +78,12 @@ internal abstract class InputPort
     }
 
     public abstract void DropMessages();
+
+    protected void Connect(OutputPort source)
+    {
+        source.Add(this);
+        _sources.Add(source);
+    }
 
     protected void NoteWaiting(Stamp stamp)
     {
@@ -83,16 +111,12 @@ internal abstract class InputPort
 }
 
 /// <summary>An input for messages of one kind.</summary>
-internal sealed class InputPort<TMessage> : InputPort where TMessage : Message
+/// <param name="owner">The operator that takes them.</param>
+/// <param name="decode">How they are read when they come from another process; null if they do not.</param>
+/// <param name="shape">The rows of theirs.</param>
+internal sealed class InputPort<TMessage>(Operator owner, MessageDecoder<TMessage>? decode = null, RowShape shape = default) : InputPort(owner) where TMessage : Message
 {
     private readonly Queue<TMessage> _queue = new();
-    private readonly MessageDecoder<TMessage>? _decode;
-
-    public InputPort(Operator owner, MessageDecoder<TMessage>? decode = null)
-        : base(owner)
-    {
-        _decode = decode;
-    }
 
     public override bool IsEmpty => _queue.Count == 0;
 
@@ -107,12 +131,7 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : Message
         }
     }
 
-    public void Connect(OutputPort<TMessage> source)
-    {
-        source.Targets.Add(this);
-        source.TargetPorts.Add(this);
-        Sources.Add(source);
-    }
+    public void Connect(OutputPort<TMessage> source) => base.Connect(source);
 
     /// <summary>The next message; the caller takes over the reference, and from here until the end of its run may send at the message's times.</summary>
     public bool TryTake(out TMessage message)
@@ -148,30 +167,35 @@ internal sealed class InputPort<TMessage> : InputPort where TMessage : Message
     }
 
     public override Message Decode(ReadOnlySpan<byte> bytes) =>
-        _decode is null ? throw new InvalidOperationException($"{Owner.Name} takes no messages from other processes") : _decode(bytes);
+        decode is null ? throw new InvalidOperationException($"{Owner.Name} takes no messages from other processes") : decode(bytes, shape);
 }
 
-internal delegate TMessage MessageDecoder<out TMessage>(ReadOnlySpan<byte> bytes);
+/// <summary>Reads a message with rows of <paramref name="shape"/>.</summary>
+/// <exception cref="InvalidDataException">It is not one.</exception>
+internal delegate TMessage MessageDecoder<out TMessage>(ReadOnlySpan<byte> bytes, RowShape shape);
 
 /// <summary>Where an operator sends; knows who listens.</summary>
 internal abstract class OutputPort
 {
+    private PortList<InputPort> _targets;
+
     protected OutputPort(Operator owner)
     {
         Owner = owner;
-        owner.Outputs.Add(this);
+        owner.Add(this);
     }
 
     public Operator Owner { get; }
 
-    public List<InputPort> TargetPorts { get; } = [];
+    /// <summary>What is sent to.</summary>
+    public ReadOnlySpan<InputPort> Targets => _targets.Ports;
+
+    public void Add(InputPort target) => _targets.Add(target);
 }
 
 /// <summary>An output of messages of one kind.</summary>
 internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) where TMessage : Message
 {
-    public List<InputPort<TMessage>> Targets { get; } = [];
-
     /// <summary>Sends to the listeners at this worker. Takes over the caller's reference; null is nothing.</summary>
     public void Send(TMessage? message)
     {
@@ -181,16 +205,17 @@ internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) w
         var updates = message.Updates;
         Owner.RowsOut += updates;
         Owner.CheckMaySend(stamp);
-        for (var i = 1; i < Targets.Count; i++)
-            message.AddReference();
-        if (Targets.Count == 0)
+        var targets = Targets;
+        if (targets.IsEmpty)
         {
             message.Release();
             return;
         }
 
+        for (var i = 1; i < targets.Length; i++)
+            message.AddReference();
         var self = Owner.Graph.Worker.Index;
-        foreach (var target in Targets)
+        foreach (var target in targets)
         {
             target.Sent[self].Add(updates);
             target.MessagePlace.Add(stamp, 1);
@@ -213,11 +238,12 @@ internal sealed class OutputPort<TMessage>(Operator owner) : OutputPort(owner) w
         Owner.RowsOut += message.Updates;
         Owner.CheckMaySend(message.MinStamp);
         var stamp = message.MinStamp;
-        for (var i = 1; i < Targets.Count; i++)
+        var targets = Targets;
+        for (var i = 1; i < targets.Length; i++)
             message.AddReference();
-        if (Targets.Count == 0)
+        if (targets.IsEmpty)
             message.Release();
-        foreach (var target in Targets)
+        foreach (var target in targets)
         {
             target.Sent[peer].Add(message.Updates);
             target.MessagePlace.Add(stamp, 1);

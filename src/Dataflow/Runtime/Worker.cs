@@ -108,7 +108,7 @@ public sealed class Worker
         var graph = new DataflowGraph(this, _nextDataflow++, name);
         build(new Scope<Time>(graph));
         graph.UniqueId = _nextUniqueId;
-        _nextUniqueId += 1 + graph.Operators.Count + graph.Operators.Sum(op => op.Inputs.Count);
+        _nextUniqueId += 1 + graph.Operators.Count + graph.Operators.Sum(op => op.Inputs.Length);
         _dataflows.Add(graph.Id, graph);
         graph.Start();
         if (graph.IsActive)

@@ -4,6 +4,12 @@ using Materialize.Dataflow.Traces;
 
 namespace Materialize.Dataflow.Runtime;
 
+/// <summary>Memory that is empty between runs of operators.</summary>
+internal interface IScratch : IDisposable
+{
+    void Measure(StateMeter meter);
+}
+
 /// <summary>A worker's memory for what lives within one run of one operator: addresses and selections of kernel calls, sorting windows.</summary>
 internal sealed unsafe class WorkerScratch : IDisposable
 {
@@ -12,6 +18,8 @@ internal sealed unsafe class WorkerScratch : IDisposable
 
     private const int SlotColumns = 8;
     private readonly nint[] _slots = new nint[6];
+    private readonly Dictionary<(Type Time, RowShape Keys, RowShape Values), IScratch> _tools = [];
+    private readonly Dictionary<Type, IScratch> _errors = [];
 
     /// <summary>The window shared by all sorting and merging at this worker; used up within each call.</summary>
     public SortWindow Window { get; } = new();
@@ -22,6 +30,23 @@ internal sealed unsafe class WorkerScratch : IDisposable
         if (_slots[slot] == 0)
             _slots[slot] = (nint)SlabPool.Rent(SlabPool.CapacityFor(SlotColumns * ColumnBytes));
         return (byte*)_slots[slot];
+    }
+
+    /// <summary>What sorts and merges rows of these shapes.</summary>
+    public MergeTools<TTime> Tools<TTime>(RowShape keyShape, RowShape valueShape) where TTime : unmanaged, ITime<TTime>
+    {
+        var shapes = (typeof(TTime), keyShape, valueShape);
+        if (!_tools.TryGetValue(shapes, out var tools))
+            _tools.Add(shapes, tools = new MergeTools<TTime>(this, keyShape, valueShape));
+        return (MergeTools<TTime>)tools;
+    }
+
+    /// <summary>Where kernels write errors: empty when a run begins, and sent by the operator before its run ends.</summary>
+    public BatchBuilder<TTime> Errors<TTime>() where TTime : unmanaged, ITime<TTime>
+    {
+        if (!_errors.TryGetValue(typeof(TTime), out var errors))
+            _errors.Add(typeof(TTime), errors = new BatchBuilder<TTime>(RowShape.Variable));
+        return (BatchBuilder<TTime>)errors;
     }
 
     /// <summary>A kernel call's arrays.</summary>
@@ -46,6 +71,8 @@ internal sealed unsafe class WorkerScratch : IDisposable
     {
         foreach (var slot in _slots)
             meter.Slab(0, slot == 0 ? 0 : SlabPool.CapacityFor(SlotColumns * ColumnBytes));
+        foreach (var scratch in _tools.Values.Concat(_errors.Values))
+            scratch.Measure(meter);
         Window.Measure(meter);
     }
 
@@ -57,6 +84,8 @@ internal sealed unsafe class WorkerScratch : IDisposable
             _slots[i] = 0;
         }
 
+        foreach (var scratch in _tools.Values.Concat(_errors.Values))
+            scratch.Dispose();
         Window.Dispose();
     }
 }

@@ -74,9 +74,7 @@ internal sealed class ArrangedDelta<TTime> : Message where TTime : unmanaged, IT
             return single;
         }
 
-        var trace = Before.Trace;
-        using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
-        using var merger = new Merger<TTime>(tools, Batches) { Since = since };
+        using var merger = new Merger<TTime>(Before.Trace.Tools, Batches) { Since = since };
         merger.Work(long.MaxValue);
         return merger.Finish();
     }
@@ -109,13 +107,5 @@ internal sealed class ArrangedDelta<TTime> : Message where TTime : unmanaged, IT
         Before.Release();
     }
 
-    private Batch<TTime>[] Sort()
-    {
-        // Tools of its own if the trace has been let go.
-        var trace = Before.Trace;
-        if (trace.IsHeld)
-            return trace.Tools.SortRun(Unsorted, TTime.Minimum) is { } batch ? [batch] : [];
-        using var tools = new MergeTools<TTime>(trace.Worker.Scratch, trace.KeyShape, trace.ValueShape);
-        return tools.SortRun(Unsorted, TTime.Minimum) is { } sorted ? [sorted] : [];
-    }
+    private Batch<TTime>[] Sort() => Before.Trace.Tools.SortRun(Unsorted, TTime.Minimum) is { } batch ? [batch] : [];
 }

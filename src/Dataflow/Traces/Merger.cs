@@ -6,8 +6,8 @@ using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
 
-/// <summary>What sorting and merging for one pair of shapes needs. The window is the worker's: it holds nothing between calls.</summary>
-internal sealed unsafe class MergeTools<TTime>(WorkerScratch scratch, RowShape keyShape, RowShape valueShape) : IDisposable where TTime : unmanaged, ITime<TTime>
+/// <summary>What sorts and merges rows of one pair of shapes: one at a worker (<see cref="WorkerScratch.Tools"/>), for all traces. It holds nothing between calls, and each call sets what it goes by.</summary>
+internal sealed unsafe class MergeTools<TTime>(WorkerScratch scratch, RowShape keyShape, RowShape valueShape) : IScratch where TTime : unmanaged, ITime<TTime>
 {
     public SortWindow Window => scratch.Window;
 
@@ -78,10 +78,7 @@ internal sealed unsafe class MergeTools<TTime>(WorkerScratch scratch, RowShape k
 
     public void Measure(StateMeter meter) => Emitter.Measure(meter);
 
-    public void Dispose()
-    {
-        Emitter.Dispose();
-    }
+    public void Dispose() => Emitter.Dispose();
 
     private Batch<TTime>? Walk(Batch<TTime> batch)
     {

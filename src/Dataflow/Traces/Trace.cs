@@ -36,7 +36,6 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
     private readonly List<TraceHold<TTime>> _holds = [];
     private readonly List<Merge> _merges = [];
     private readonly List<IDeltaListener<TTime>> _listeners = [];
-    private MergeTools<TTime>? _tools;
     private BatchList<TTime> _batches = new([]);
     private Recent<TTime>? _recent;
     private bool _recentIsHot;
@@ -50,6 +49,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
         _worker = worker;
         KeyShape = keyShape;
         ValueShape = valueShape;
+        Tools = worker.Scratch.Tools<TTime>(keyShape, valueShape);
     }
 
     public Worker Worker => _worker;
@@ -66,7 +66,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
 
     public bool IsHeld => _holds.Count > 0;
 
-    public MergeTools<TTime> Tools => _tools ??= new MergeTools<TTime>(_worker.Scratch, KeyShape, ValueShape);
+    public MergeTools<TTime> Tools { get; }
 
     /// <summary>Counts what the trace holds: batches and their merges.</summary>
     public void Measure(StateMeter meter)
@@ -76,7 +76,6 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
         _recent?.Measure(meter);
         foreach (var merge in _merges)
             merge.Merger.Measure(meter);
-        _tools?.Measure(meter);
     }
 
     /// <summary>Readers that hold it.</summary>
@@ -148,8 +147,6 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
         Replace(new BatchList<TTime>([]));
         _recent?.Release();
         _recent = null;
-        _tools?.Dispose();
-        _tools = null;
     }
 
     public void SinceMayHaveMoved()

@@ -16,7 +16,6 @@ public sealed unsafe class TraceCursor<TTime> : IDisposable where TTime : unmana
     private byte* _value;
     private int _valueLength;
     private Merger<TTime>? _scan;
-    private MergeTools<TTime>? _scanTools;
     private Batch<TTime>? _chunk;
     private int _chunkRow;
     private bool _disposed;
@@ -111,7 +110,6 @@ public sealed unsafe class TraceCursor<TTime> : IDisposable where TTime : unmana
         _chunk?.Release();
         _chunk = null;
         _scan?.Dispose();
-        _scanTools?.Dispose();
         _reader.Dispose();
         _snapshot.Release();
     }
@@ -119,12 +117,12 @@ public sealed unsafe class TraceCursor<TTime> : IDisposable where TTime : unmana
     private void StartScan()
     {
         // Its own tools: the trace may merge between two calls.
-        _scanTools = new MergeTools<TTime>(_snapshot.Trace.Worker.Scratch, KeyShape, ValueShape);
+        var tools = _snapshot.Trace.Tools;
         var batches = new List<Batch<TTime>>(_snapshot.Batches);
-        var recent = _snapshot.Recent?.Sort(_scanTools, _snapshot.RecentCount, TTime.Minimum);
+        var recent = _snapshot.Recent?.Sort(tools, _snapshot.RecentCount, TTime.Minimum);
         if (recent is not null)
             batches.Add(recent);
-        _scan = new Merger<TTime>(_scanTools, batches.ToArray(), pieceRows: 65536) { AsOf = _time };
+        _scan = new Merger<TTime>(tools, batches.ToArray(), pieceRows: 65536) { AsOf = _time };
         recent?.Release();
     }
 }
