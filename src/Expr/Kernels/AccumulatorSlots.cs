@@ -82,20 +82,6 @@ internal abstract unsafe class AccumulatorSlot
         return true;
     }
 
-    /// <summary>Where an argument lies in its row.</summary>
-    protected readonly struct ColumnPlace(RowLayout layout, int column)
-    {
-        private readonly int _nullByte = layout.NullBit(column) >> 3;
-        private readonly int _nullMask = layout.NullBit(column) < 0 ? 0 : 1 << (layout.NullBit(column) & 7);
-        private readonly int _offset = layout.Offset(column);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public bool IsNull(nint row) => _nullMask != 0 && (((byte*)row)[_nullByte] & _nullMask) != 0;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public byte* Address(nint row) => (byte*)row + _offset;
-    }
-
     /// <summary>How many are not null.</summary>
     private sealed class CountSlot(ColumnPlace at) : AccumulatorSlot
     {
@@ -105,7 +91,7 @@ internal abstract unsafe class AccumulatorSlot
         {
             for (var i = 0; i < count; i++)
             {
-                if (!at.IsNull(rows[i]))
+                if (!at.IsNull((byte*)rows[i]))
                     *(long*)((byte*)accumulators[i] + Offset) += diffs[i];
             }
         }
@@ -124,7 +110,7 @@ internal abstract unsafe class AccumulatorSlot
         {
             for (var i = 0; i < count; i++)
             {
-                var counter = at.IsNull(rows[i]) ? 2 : *at.Address(rows[i]) != 0 ? 0 : 1;
+                var counter = at.IsNull((byte*)rows[i]) ? 2 : *at.Fixed((byte*)rows[i]) != 0 ? 0 : 1;
                 ((long*)((byte*)accumulators[i] + Offset))[counter] += diffs[i];
             }
         }
@@ -149,9 +135,9 @@ internal abstract unsafe class AccumulatorSlot
         {
             for (var i = 0; i < count; i++)
             {
-                if (at.IsNull(rows[i]))
+                if (at.IsNull((byte*)rows[i]))
                     continue;
-                var value = Unsafe.ReadUnaligned<T>(at.Address(rows[i]));
+                var value = Unsafe.ReadUnaligned<T>(at.Fixed((byte*)rows[i]));
                 var slot = (ulong*)((byte*)accumulators[i] + Offset);
                 var diff = diffs[i];
                 slot[0] += (ulong)diff;
@@ -201,9 +187,9 @@ internal abstract unsafe class AccumulatorSlot
             Span<ulong> words = stackalloc ulong[FixedFloat.Words];
             for (var i = 0; i < count; i++)
             {
-                if (at.IsNull(rows[i]))
+                if (at.IsNull((byte*)rows[i]))
                     continue;
-                var value = double.CreateTruncating(Unsafe.ReadUnaligned<T>(at.Address(rows[i])));
+                var value = double.CreateTruncating(Unsafe.ReadUnaligned<T>(at.Fixed((byte*)rows[i])));
                 var slot = (long*)((byte*)accumulators[i] + Offset);
                 slot[0] += diffs[i];
                 if (FixedFloat.TryConvert(value, words))
@@ -243,9 +229,9 @@ internal abstract unsafe class AccumulatorSlot
             Span<ulong> product = stackalloc ulong[Words];
             for (var i = 0; i < count; i++)
             {
-                if (at.IsNull(rows[i]))
+                if (at.IsNull((byte*)rows[i]))
                     continue;
-                var value = Numeric.Read(new ReadOnlySpan<byte>(at.Address(rows[i]), Numeric.Width));
+                var value = Numeric.Read(new ReadOnlySpan<byte>(at.Fixed((byte*)rows[i]), Numeric.Width));
                 var slot = (long*)((byte*)accumulators[i] + Offset);
                 slot[0] += diffs[i];
                 if (!value.IsFinite)
@@ -318,9 +304,9 @@ internal abstract unsafe class AccumulatorSlot
         {
             for (var i = 0; i < count; i++)
             {
-                if (at.IsNull(rows[i]))
+                if (at.IsNull((byte*)rows[i]))
                     continue;
-                var value = ValueCodec.ReadInterval(new ReadOnlySpan<byte>(at.Address(rows[i]), 16));
+                var value = ValueCodec.ReadInterval(new ReadOnlySpan<byte>(at.Fixed((byte*)rows[i]), 16));
                 var slot = (byte*)accumulators[i] + Offset;
                 *(long*)slot += diffs[i];
                 Fold(slot + 8, value.Months, diffs[i]);
