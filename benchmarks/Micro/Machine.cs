@@ -22,14 +22,22 @@ internal static partial class ThreadTime
 /// <summary>How fast this machine is just now: what figures are scaled by.</summary>
 internal static unsafe class Calibration
 {
-    /// <summary>As <see cref="Run"/>, once the machine is as fast as <c>QUIET</c> in the environment asks for (in milliseconds of calibration), or half a minute has passed: others on a shared machine come and go.</summary>
+    private const int Window = 1 << 14;
+
+    // Made once: garbage would be part of the peak memory of what is measured.
+    private static readonly ulong[] _hashes = RandomHashes();
+    private static readonly (ulong, int)[] _entries = new (ulong, int)[Window];
+    private static readonly int[] _buckets = new int[Window * 2];
+
+    /// <summary>Up to how many milliseconds the machine counts as quiet: <c>QUIET</c> in the environment. Without it, it always does.</summary>
+    public static double QuietMax { get; } = double.TryParse(Environment.GetEnvironmentVariable("QUIET"), CultureInfo.InvariantCulture, out var quiet) ? quiet : double.PositiveInfinity;
+
+    /// <summary>As <see cref="Run"/>, once the machine is quiet, or half a minute has passed: others on a shared machine come and go.</summary>
     public static double RunWhenQuiet()
     {
         var waited = Stopwatch.StartNew();
         var calibration = Run();
-        if (!double.TryParse(Environment.GetEnvironmentVariable("QUIET"), CultureInfo.InvariantCulture, out var quiet))
-            return calibration;
-        for (; calibration > quiet && waited.Elapsed < TimeSpan.FromSeconds(30); calibration = Run())
+        for (; calibration > QuietMax && waited.Elapsed < TimeSpan.FromSeconds(30); calibration = Run())
             Thread.Sleep(500); // nobody tells when the others are done
         return calibration;
     }
@@ -37,23 +45,17 @@ internal static unsafe class Calibration
     /// <summary>Milliseconds of processor time to sort 1 M (hash, index) pairs in windows of 16 k by a counting pass and to touch 64 MiB of fresh pages.</summary>
     public static double Run()
     {
-        const int rows = 1 << 20, window = 1 << 14;
-        var rng = new Rng(7);
-        var hashes = new ulong[rows];
-        for (var i = 0; i < rows; i++)
-            hashes[i] = rng.Next();
-        var entries = new (ulong, int)[window];
-        var buckets = new int[window * 2];
+        var (hashes, entries, buckets) = (_hashes, _entries, _buckets);
         var start = ThreadTime.Seconds();
-        for (var w = 0; w < rows; w += window)
+        for (var w = 0; w < hashes.Length; w += Window)
         {
             Array.Clear(buckets);
-            for (var i = 0; i < window; i++)
+            for (var i = 0; i < Window; i++)
                 buckets[hashes[w + i] >> 49]++;
             var sum = 0;
             for (var b = 0; b < buckets.Length; b++)
                 (buckets[b], sum) = (sum, sum + buckets[b]);
-            for (var i = 0; i < window; i++)
+            for (var i = 0; i < Window; i++)
                 entries[buckets[hashes[w + i] >> 49]++] = (hashes[w + i], i);
         }
 
@@ -63,6 +65,15 @@ internal static unsafe class Calibration
             pages[p] = 1;
         System.Runtime.InteropServices.NativeMemory.Free(pages);
         return (ThreadTime.Seconds() - start) * 1000;
+    }
+
+    private static ulong[] RandomHashes()
+    {
+        var rng = new Rng(7);
+        var hashes = new ulong[1 << 20];
+        for (var i = 0; i < hashes.Length; i++)
+            hashes[i] = rng.Next();
+        return hashes;
     }
 }
 

@@ -21,6 +21,8 @@ internal sealed record RunResult(string Run, List<Report> Reports)
 /// <summary>Runs workloads: here, or each in a process of its own, so that its peak memory is its own.</summary>
 internal static class WorkloadRunner
 {
+    private const int PassesAgain = 3; // at most, for a pass in which others were busy
+
     /// <summary>Runs it in this process so many times, and prints each.</summary>
     public static RunResult RunHere(RunSpec run, int passes, TextWriter log)
     {
@@ -30,13 +32,28 @@ internal static class WorkloadRunner
         var reports = new List<Report>();
         for (var pass = 0; pass < passes; pass++)
         {
-            var calibration = Calibration.RunWhenQuiet();
-            var report = WorkloadRun.Run(Catalogue.Create(run), run.Workers) with { Calibration = calibration };
-            log.WriteLine($"{run}: {report} cal={calibration:F1}ms");
+            // The first is as it is: it compiles the code, and its peak memory is the process's.
+            var report = RunPass(run, log);
+            for (var again = 0; pass > 0 && again < PassesAgain && report.IsRight && report.Calibration > Calibration.QuietMax; again++)
+            {
+                var other = RunPass(run, log);
+                if (!other.IsRight || other.Calibration < report.Calibration)
+                    report = other;
+            }
+
             reports.Add(report);
         }
 
         return new RunResult(run.ToString(), reports);
+    }
+
+    private static Report RunPass(RunSpec run, TextWriter log)
+    {
+        var before = Calibration.RunWhenQuiet();
+        var report = WorkloadRun.Run(Catalogue.Create(run), run.Workers);
+        report = report with { Calibration = Math.Max(before, Calibration.Run()) };
+        log.WriteLine($"{run}: {report} cal={report.Calibration:F1}ms");
+        return report;
     }
 
     /// <summary>Runs it in a new process.</summary>

@@ -65,7 +65,7 @@ internal sealed record Report
 
     public required string Expected { get; init; }
 
-    /// <summary>Milliseconds of <see cref="Micro.Calibration"/> just before.</summary>
+    /// <summary>Milliseconds of <see cref="Micro.Calibration"/> just before or just after, whichever are more.</summary>
     public double Calibration { get; init; }
 
     public bool IsRight => Expected == Found;
