@@ -20,7 +20,7 @@ internal static partial class ScalarImplementations
         table["pg_encoding_to_char"] = (a, _, _) => Text(a[0].AsInt64 == 6 ? "UTF8" : "");
         table["pg_typeof"] = (_, t, _) => Text(t[0] with { Modifier = null } is var type ? type.ToSql() : "");
         table["mz_type_name"] = (a, _, _) => PgType.ByOid((uint)a[0].AsInt64) is { } type ? Text(type.CatalogName()) : Datum.Null;
-        table["mz_builtin_type_name"] = (a, _, _) => a[0].IsNull || PgType.ByOid((uint)a[0].AsInt64) is not { } type ? Datum.Null : Text(WithTypmod(type, a[1].IsNull ? -1 : (int)a[1].AsInt64).ToSql());
+        table["mz_builtin_type_name"] = (a, _, _) => a[0].IsNull ? Datum.Null : BuiltinTypeName((uint)a[0].AsInt64, a[1].IsNull ? -1 : (int)a[1].AsInt64);
         table["mz_render_typmod"] = (a, _, _) => Text(RenderTypmod((uint)a[0].AsInt64, (int)a[1].AsInt64));
         table["make_mz_aclitem"] = (a, _, _) => Text(AclText.Join(a[0].AsString, Letters(a[2].AsString), a[1].AsString));
         table["makeaclitem"] = (a, _, _) => a[3].AsBool
@@ -86,6 +86,14 @@ internal static partial class ScalarImplementations
             _ => type,
         };
     }
+
+    // Of an anonymous list or map the oid says no more than that it is one.
+    private static Datum BuiltinTypeName(uint oid, int typmod) => oid switch
+    {
+        PgType.ListOid => Text("list"),
+        PgType.MapOid => Text("map"),
+        _ => PgType.ByOid(oid) is { } type ? Text(WithTypmod(type, typmod).ToSql()) : Datum.Null,
+    };
 
     private static string RenderTypmod(uint oid, int typmod) => PgType.ByOid(oid) is { } type && WithTypmod(type, typmod) is { Modifier: { } modifier }
         ? type.Kind == ScalarKind.Numeric ? $"({((typmod - 4) >> 16) & 0xFFFF},{modifier})" : $"({modifier})"

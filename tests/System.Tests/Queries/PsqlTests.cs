@@ -55,6 +55,14 @@ public sealed class PsqlTests(SharedServer server)
     }
 
     [Fact]
+    public async Task Columns_of_lists_and_maps_are_described_as_such()
+    {
+        var (output, _) = await Psql.RunAsync(server.Environment, "CREATE VIEW IF NOT EXISTS lists_and_maps AS SELECT LIST[1.5] AS l, MAP['a' => 1] AS m;\n\\d lists_and_maps\n", "-A");
+        Assert.Contains("l|list|", output, StringComparison.Ordinal);
+        Assert.Contains("m|map|", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Npgsql_connects_with_its_own_type_loading()
     {
         await using var connection = new NpgsqlConnection($"Host=127.0.0.1;Port={server.Environment.SqlPort};Username=materialize;Database=materialize;Pooling=false");
