@@ -21,8 +21,6 @@ internal sealed record RunResult(string Run, List<Report> Reports)
 /// <summary>Runs workloads: here, or each in a process of its own, so that its peak memory is its own.</summary>
 internal static class WorkloadRunner
 {
-    private const int PassesAgain = 3; // at most, for a pass in which others were busy
-
     /// <summary>Runs it in this process so many times, and prints each.</summary>
     public static RunResult RunHere(RunSpec run, int passes, TextWriter log)
     {
@@ -33,15 +31,8 @@ internal static class WorkloadRunner
         for (var pass = 0; pass < passes; pass++)
         {
             // The first is as it is: it compiles the code, and its peak memory is the process's.
-            var report = RunPass(run, log);
-            for (var again = 0; pass > 0 && again < PassesAgain && report.IsRight && report.Calibration > Calibration.QuietMax; again++)
-            {
-                var other = RunPass(run, log);
-                if (!other.IsRight || other.Calibration < report.Calibration)
-                    report = other;
-            }
-
-            reports.Add(report);
+            var isFirst = pass == 0;
+            reports.Add(Calibration.Quietest(() => RunPass(run, log), r => r.Calibration, r => isFirst || !r.IsRight));
         }
 
         return new RunResult(run.ToString(), reports);

@@ -34,9 +34,7 @@ internal static class KernelBenchmarks
         var calibration = 0.0;
         foreach (var type in All)
         {
-            var (found, taken) = Run(type, config);
-            for (var again = 0; again < 3 && found.Count > 0 && taken > Calibration.QuietMax; again++)
-                (found, taken) = Run(type, config);
+            var (found, taken) = Calibration.Quietest(() => Run(type, config), r => r.Calibration, r => r.Results.Count == 0);
             results.AddRange(found);
             calibration = Math.Max(calibration, taken);
         }

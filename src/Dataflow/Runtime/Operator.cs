@@ -163,6 +163,7 @@ internal abstract class Operator
         _entitled = Hold ?? Stamp.Closed;
         Runs++;
         Run();
+        Graph.Worker.Scratch.CheckErrorsSent(Name);
     }
 
     /// <summary>A run has ended that began at <paramref name="clock"/>, which becomes now.</summary>

@@ -1,3 +1,4 @@
+using Materialize.Core;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
 using Materialize.Dataflow.Traces;
@@ -20,6 +21,7 @@ internal sealed unsafe class WorkerScratch : IDisposable
     private readonly nint[] _slots = new nint[6];
     private readonly Dictionary<(Type Time, RowShape Keys, RowShape Values), IScratch> _tools = [];
     private readonly Dictionary<Type, IScratch> _errors = [];
+    private readonly List<RowWriter> _errorRows = []; // theirs
 
     /// <summary>The window shared by all sorting and merging at this worker; used up within each call.</summary>
     public SortWindow Window { get; } = new();
@@ -44,9 +46,22 @@ internal sealed unsafe class WorkerScratch : IDisposable
     /// <summary>Where kernels write errors: empty when a run begins, and sent by the operator before its run ends.</summary>
     public BatchBuilder<TTime> Errors<TTime>() where TTime : unmanaged, ITime<TTime>
     {
-        if (!_errors.TryGetValue(typeof(TTime), out var errors))
-            _errors.Add(typeof(TTime), errors = new BatchBuilder<TTime>(RowShape.Variable));
-        return (BatchBuilder<TTime>)errors;
+        if (_errors.TryGetValue(typeof(TTime), out var known))
+            return (BatchBuilder<TTime>)known;
+        var errors = new BatchBuilder<TTime>(RowShape.Variable);
+        _errors.Add(typeof(TTime), errors);
+        _errorRows.Add(errors.Rows);
+        return errors;
+    }
+
+    /// <summary>An operator's run has ended: errors that it left would be sent as the next one's.</summary>
+    public void CheckErrorsSent(string name)
+    {
+        foreach (var rows in _errorRows)
+        {
+            if (rows.Count != 0)
+                Invariant.Check(false, $"{name} left {rows.Count} errors unsent");
+        }
     }
 
     /// <summary>A kernel call's arrays.</summary>

@@ -77,7 +77,7 @@ internal static unsafe class WideInteger
             return false;
         if (n <= 2 || (digits[2] | digits[3]) == 0)
         {
-            // Two thirds of the time would go into arithmetic on 128 bits, which is calls.
+            // Arithmetic on 128 bits is calls; on 64 it is not.
             var small = magnitude[0];
             if (small == 0)
                 return true;
