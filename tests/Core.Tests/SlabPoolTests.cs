@@ -49,6 +49,40 @@ public sealed unsafe class SlabPoolTests
     }
 
     [Fact]
+    public void Slabs_returned_cold_are_not_held_and_come_again()
+    {
+        const long capacity = 64 << 10;
+        var (used, held) = (SlabPool.BytesInUse, SlabPool.BytesHeld);
+        var slabs = new HashSet<nint>();
+        for (var i = 0; i < 100; i++)
+        {
+            var slab = SlabPool.Rent(capacity);
+            slab[capacity - 1] = (byte)i;
+            Assert.True(slabs.Add((nint)slab), "it is handed out once");
+        }
+
+        foreach (var slab in slabs)
+            SlabPool.ReturnCold((void*)slab, capacity);
+        Assert.Equal(used, SlabPool.BytesInUse);
+        if (OperatingSystem.IsLinux())
+            Assert.InRange(SlabPool.BytesHeld, 0, held + (32 << 20) - (100 * capacity)); // a new arena, perhaps, less what was returned
+        SlabPool.Trim();
+        SlabPool.Trim();
+        var again = new HashSet<nint>();
+        for (var i = 0; i < 100; i++)
+        {
+            var slab = SlabPool.Rent(capacity);
+            (slab[0], slab[capacity - 1]) = (1, 1);
+            Assert.True(again.Add((nint)slab), "it is handed out once");
+        }
+
+        Assert.True(again.Overlaps(slabs), "what came back is used again");
+        foreach (var slab in again)
+            SlabPool.Return((void*)slab, capacity);
+        Assert.Equal(used, SlabPool.BytesInUse);
+    }
+
+    [Fact]
     public void What_an_ended_thread_kept_is_counted_and_used_again()
     {
         var before = SlabPool.BytesInUse;

@@ -1,3 +1,5 @@
+using Materialize.Core.Memory;
+using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
 using Materialize.Dataflow.Traces;
 
@@ -62,6 +64,97 @@ public sealed unsafe class BulkSortTests
         whole.Release();
         foreach (var batch in batches)
             batch.Release();
+    }
+
+    /// <summary>Rows that are nothing like those before them, in a chunk that was laid out for those.</summary>
+    [Theory, InlineData(1), InlineData(2), InlineData(3), InlineData(4)]
+    public void Rows_of_any_length_have_room(int seed)
+    {
+        var random = new Random(seed);
+        var shape = RowShape.Variable;
+        using var scratch = new WorkerScratch();
+        using var tools = new MergeTools<Time>(scratch, shape, shape);
+        using var bulk = new BulkSort<Time>(tools);
+        var batches = new List<UpdateBatch<Time>>();
+        for (var b = 0; b < 40; b++)
+        {
+            using var builder = new BatchBuilder<Time>(shape, shape);
+            var (keyMax, valueMax) = (1 << random.Next(0, 10), 1 << random.Next(0, 12));
+            for (var i = 0; i < 200; i++)
+            {
+                var key = Bytes(random, random.Next(60) == 0 ? random.Next(100_000) : random.Next(keyMax));
+                builder.Keys!.Append(key);
+                builder.Rows.Append(Bytes(random, random.Next(60) == 0 ? random.Next(100_000) : random.Next(valueMax)));
+                builder.AddHash(Core.Hashing.RowHash.Hash(shape, key) >> 3); // few parts
+                builder.Add((ulong)(b / 20), b < 30 ? 1 : 2);
+            }
+
+            batches.Add(builder.Build()!);
+            bulk.Add(batches[^1]);
+        }
+
+        var meter = new StateMeter();
+        bulk.Measure(meter);
+        Assert.Equal(40 * 200, meter.Take().Rows);
+        while (!bulk.IsSorted)
+            bulk.Work(1);
+        var sorted = bulk.Finish()!;
+        Assert.Equal(ByDefinition(batches), Rows(sorted));
+        sorted.Release();
+        foreach (var batch in batches)
+            batch.Release();
+    }
+
+    [Theory, InlineData(true), InlineData(false)]
+    public void Rows_leave_their_parts_as_the_batch_grows(bool isText)
+    {
+        const int count = 3_000_000; // columns are mappings of their own
+        var shape = isText ? RowShape.Variable : new RowShape(8);
+        using var scratch = new WorkerScratch();
+        using var tools = new MergeTools<Time>(scratch, new RowShape(8), shape);
+        using var bulk = new BulkSort<Time>(tools);
+        var before = SlabPool.BytesInUse;
+        var value = new byte[20];
+        for (var i = 0; i < count;)
+        {
+            using var builder = new BatchBuilder<Time>(shape);
+            for (var end = i + 30_000; i < end; i++)
+            {
+                System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(value, i);
+                builder.Rows.Append(value.AsSpan(0, isText ? 8 + (i % 13) : 8));
+                builder.AddHash(Core.Hashing.RowHash.Hash(new RowShape(8), BitConverter.GetBytes((long)i)));
+                builder.Add(1UL, 1);
+            }
+
+            var batch = builder.Build()!;
+            bulk.Add(batch);
+            batch.Release();
+        }
+
+        var most = SlabPool.BytesInUse - before;
+        while (!bulk.IsSorted)
+        {
+            bulk.Work(30_000);
+            var inUse = SlabPool.BytesInUse - before;
+            most = Math.Max(most, inUse);
+            var meter = new StateMeter();
+            bulk.Measure(meter);
+            tools.Measure(meter);
+            scratch.Window.Measure(meter);
+            Assert.InRange(meter.Take().CapacityBytes, inUse - 64, inUse + 64);
+        }
+
+        var sorted = bulk.Finish()!;
+        Assert.Equal(count, sorted.Count);
+        Assert.InRange(most, 0, sorted.Bytes * 5 / 4);
+        sorted.Release();
+    }
+
+    private static byte[] Bytes(Random random, int length)
+    {
+        var bytes = new byte[length];
+        random.NextBytes(bytes);
+        return bytes;
     }
 
     // Hashes, keys, values, times in order; equal ones added up.

@@ -34,13 +34,14 @@ public static unsafe partial class SlabPool
     private static long _arenaLeft;
     private static byte* _populated; // where the arena's pages begin that have not been asked for
     private static long _bytesMapped;
+    private static long _bytesUntouched; // of mappings, see NoteUntouched
 
     // Fixed when the process starts, so that the compiler drops the checks where it is off.
     private static readonly SlabTracker? Tracker = SlabTracker.Wanted ? new SlabTracker() : null;
 
     private static volatile Scratch? _scratch;
 
-    /// <summary>Bytes handed out and not yet freed, in whole slabs, those in scratch files included.</summary>
+    /// <summary>Bytes handed out and not yet freed, in whole slabs, those in scratch files included, without what nobody has written to yet (<see cref="NoteUntouched"/>).</summary>
     public static long BytesInUse => ThreadSlabs.BytesInUse;
 
     /// <summary>Bytes that the process has from the system, in use or waiting to be; what <see cref="Trim"/> has given back does not count.</summary>
@@ -89,7 +90,9 @@ public static unsafe partial class SlabPool
     public static long MemoryBudget => _scratch?.MemoryBytes ?? long.MaxValue;
 
     /// <summary>Whether memory is used up, so that what would need much of it for a while should need less.</summary>
-    public static bool IsShort => _scratch is { } scratch && BytesInUse - scratch.Bytes > scratch.MemoryBytes;
+    public static bool IsShort => _scratch is { } scratch && BytesSpokenFor - scratch.Bytes > scratch.MemoryBytes;
+
+    private static long BytesSpokenFor => BytesInUse + Volatile.Read(ref _bytesUntouched);
 
     /// <summary>Whether a slab lies in a scratch file.</summary>
     public static bool IsScratch(void* slab, long capacity) => capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && scratch.Has(slab);
@@ -99,7 +102,7 @@ public static unsafe partial class SlabPool
     /// </summary>
     public static byte* RentLasting(long capacity)
     {
-        if (capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && BytesInUse - scratch.Bytes + capacity > scratch.MemoryBytes)
+        if (capacity >= Scratch.SlabBytesMin && _scratch is { } scratch && BytesSpokenFor - scratch.Bytes + capacity > scratch.MemoryBytes)
         {
             var slab = scratch.TryRent(capacity);
             if (slab != null)
@@ -173,6 +176,18 @@ public static unsafe partial class SlabPool
         Unmap(slab, capacity);
     }
 
+    /// <summary>Whether a slab of that capacity is a mapping of its own: what of it was never written to takes no memory.</summary>
+    public static bool IsMapping(void* slab, long capacity) => capacity > 1L << MaxShift && !IsScratch(slab, capacity);
+
+    /// <summary>
+    /// So many bytes more (or fewer, if negative) of mappings (<see cref="IsMapping"/>) have not been written to. Who says so takes it back as they are, and before the slab is returned.
+    /// </summary>
+    public static void NoteUntouched(long bytes)
+    {
+        Interlocked.Add(ref _bytesUntouched, bytes);
+        ThreadSlabs.Current.Count(-bytes);
+    }
+
     /// <summary>A point in time for <see cref="Outstanding"/>; 0 unless slabs are tracked.</summary>
     public static long Mark() => Tracker?.Mark ?? 0;
 
@@ -205,6 +220,22 @@ public static unsafe partial class SlabPool
             own.Push(ClassOf(capacity), (byte*)slab);
         else
             GiveBack(ClassOf(capacity), (byte*)slab);
+    }
+
+    /// <summary>
+    /// <see cref="Return"/> for what is freed as other memory fills up: nothing as large is wanted soon, so the system has the pages at once.
+    /// </summary>
+    public static void ReturnCold(void* slab, long capacity)
+    {
+        if (capacity is < TrimBytes or > 1L << MaxShift || !CanTrim || (capacity >= Scratch.SlabBytesMin && _scratch is not null))
+        {
+            Return(slab, capacity);
+            return;
+        }
+
+        ThreadSlabs.Current.Count(-capacity);
+        Tracker?.Returned((byte*)slab, capacity);
+        Classes[ClassOf(capacity)].PushCold((byte*)slab);
     }
 
     /// <summary>A free slab of a class, if there is one that no thread keeps to itself.</summary>
@@ -317,10 +348,19 @@ public static unsafe partial class SlabPool
     // Pages that are about to be written to, all at once: a page of one's own is some 300 ns of faulting, a page of many half of that. Larger slabs are often not filled.
     private static void Populate(byte* from, long bytes)
     {
-        const int populateWrite = 23;
-        if (OperatingSystem.IsLinux())
-            madvise(from, (nuint)bytes, populateWrite); // kernels before 5.14 refuse, and pages come one by one
+        AskForPages(from, bytes);
         _populated = from + bytes;
+    }
+
+    private static void AskForPages(byte* from, long bytes)
+    {
+        const int populateWrite = 23;
+        const nint page = 4096;
+        if (!OperatingSystem.IsLinux())
+            return;
+        var start = (nint)from & -page;
+        var end = ((nint)from + (nint)bytes + page - 1) & -page;
+        madvise((void*)start, (nuint)(end - start), populateWrite); // kernels before 5.14 refuse, and pages come one by one
     }
 
     private static bool CanTrim => OperatingSystem.IsLinux();
@@ -383,15 +423,19 @@ public static unsafe partial class SlabPool
             var taken = false;
             _lock.Enter(ref taken);
             byte* slab = null;
+            var hasPages = true;
             if (_count > 0)
             {
                 slab = (byte*)_free[--_count];
                 _least = Math.Min(_least, _count);
-                if (Trimmed > _count)
+                hasPages = Trimmed <= _count;
+                if (!hasPages)
                     Trimmed = _count;
             }
 
             _lock.Exit(useMemoryBarrier: true);
+            if (!hasPages && bytes <= PopulateBytes)
+                AskForPages(slab, bytes);
             return slab;
         }
 
@@ -405,10 +449,22 @@ public static unsafe partial class SlabPool
             _lock.Exit(useMemoryBarrier: true);
         }
 
+        /// <summary>Takes the pages from a slab and puts it below those that have theirs.</summary>
+        public void PushCold(byte* slab)
+        {
+            TakePages((nint)slab);
+            var taken = false;
+            _lock.Enter(ref taken);
+            if (_count == _free.Length)
+                Array.Resize(ref _free, _count * 2);
+            _free[_count++] = _free[Trimmed];
+            _free[Trimmed++] = (nint)slab;
+            _lock.Exit(useMemoryBarrier: true);
+        }
+
         /// <summary>Returns how many slabs it has taken the pages from.</summary>
         public int Trim()
         {
-            const int dontNeed = 4, page = 4096;
             var trimmed = 0;
 
             // One slab under each lock: others are held up by one system call, not by hundreds.
@@ -423,14 +479,20 @@ public static unsafe partial class SlabPool
                     return trimmed;
                 }
 
-                // A slab need not begin where a page does: the pages that are wholly its own.
-                var start = (_free[Trimmed] + page - 1) & -page;
-                var end = (_free[Trimmed] + (nint)bytes) & -page;
-                madvise((void*)start, (nuint)(end - start), dontNeed);
+                TakePages(_free[Trimmed]);
                 Trimmed++;
                 trimmed++;
                 _lock.Exit(useMemoryBarrier: true);
             }
+        }
+
+        // A slab need not begin where a page does: the pages that are wholly its own.
+        private void TakePages(nint slab)
+        {
+            const int dontNeed = 4, page = 4096;
+            var start = (slab + page - 1) & -page;
+            var end = (slab + (nint)bytes) & -page;
+            madvise((void*)start, (nuint)(end - start), dontNeed);
         }
     }
 }

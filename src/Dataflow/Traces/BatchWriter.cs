@@ -35,6 +35,8 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     private int _directoryBits;
     private int _directoryNext;
     private int _directoryRow;
+    private long _mapped;    // bytes of columns that are mappings: they have pages as far as they are written
+    private long _untouched; // of these, what the pool was told not to count yet
 
     /// <summary>The columns to be filled in by the emitter, at row <see cref="Count"/>.</summary>
     public ulong* Hashes;
@@ -102,6 +104,8 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
 
         _directoryNext = next;
         _directoryRow = Count;
+        if (_mapped > 0)
+            CountTouched();
     }
 
     /// <summary>What was written so far will not be looked at soon: where it lies in scratch files, it need not be in memory.</summary>
@@ -126,6 +130,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     public Batch<TTime>? Finish()
     {
         ExtendDirectory();
+        CountAll();
         if (Count == 0)
         {
             Dispose();
@@ -195,19 +200,27 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     /// <summary>Memory only: rows are those of the inputs, which are counted where they are.</summary>
     public void Measure(StateMeter meter)
     {
-        meter.Slab((long)Count * sizeof(ulong), _hashesCapacity, Hashes);
-        meter.Slab(KeyBytesUsed, _keysCapacity, Keys);
-        meter.Slab((long)Count * sizeof(uint), _keyEndsCapacity, KeyEnds);
-        meter.Slab(ValueBytesUsed, _valuesCapacity, Values);
-        meter.Slab((long)Count * sizeof(uint), _valueEndsCapacity, ValueEnds);
-        meter.Slab((long)Count * sizeof(TTime), _timesCapacity, _times);
-        meter.Slab((long)Count * (_diffs != null ? sizeof(int) : sizeof(long)), _diffsCapacity, _diffs != null ? _diffs : _wideDiffs);
-        meter.Slab((long)_directoryNext * sizeof(uint), _directoryCapacity, _directory);
+        Measure(meter, (long)Count * sizeof(ulong), _hashesCapacity, Hashes);
+        Measure(meter, KeyBytesUsed, _keysCapacity, Keys);
+        Measure(meter, (long)Count * sizeof(uint), _keyEndsCapacity, KeyEnds);
+        Measure(meter, ValueBytesUsed, _valuesCapacity, Values);
+        Measure(meter, (long)Count * sizeof(uint), _valueEndsCapacity, ValueEnds);
+        Measure(meter, (long)Count * sizeof(TTime), _timesCapacity, _times);
+        Measure(meter, (long)Count * (_diffs != null ? sizeof(int) : sizeof(long)), _diffsCapacity, _diffs != null ? _diffs : _wideDiffs);
+        Measure(meter, (long)_directoryNext * sizeof(uint), _directoryCapacity, _directory);
+    }
+
+    // As the pool counts it.
+    private void Measure(StateMeter meter, long used, long capacity, void* slab)
+    {
+        var untouched = _mapped > 0 && SlabPool.IsMapping(slab, capacity) ? (long)(_untouched * (capacity / (double)_mapped)) : 0;
+        meter.Slab(used, capacity - untouched, slab);
     }
 
     /// <summary>Frees what was written.</summary>
     public void Dispose()
     {
+        CountAll();
         SlabPool.Return(Hashes, _hashesCapacity);
         SlabPool.Return(Keys, _keysCapacity);
         SlabPool.Return(KeyEnds, _keyEndsCapacity);
@@ -226,7 +239,33 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     private byte* Rent(long bytes, out long capacity)
     {
         capacity = SlabPool.CapacityFor(bytes);
-        return _lasts ? SlabPool.RentLasting(capacity) : SlabPool.Rent(capacity);
+        var slab = _lasts ? SlabPool.RentLasting(capacity) : SlabPool.Rent(capacity);
+        if (!SlabPool.IsMapping(slab, capacity))
+            return slab;
+        _mapped += capacity;
+        _untouched += capacity;
+        SlabPool.NoteUntouched(capacity);
+        return slab;
+    }
+
+    // Columns fill up alike: what is in use of them goes with the rows.
+    private void CountTouched()
+    {
+        const long step = 1 << 20;
+        var touched = _untouched - Untouched(_mapped);
+        if (touched < step)
+            return;
+        _untouched -= touched;
+        SlabPool.NoteUntouched(-touched);
+    }
+
+    private long Untouched(long capacity) => (long)(capacity * (1 - (Count / (double)_rowsMax)));
+
+    private void CountAll()
+    {
+        SlabPool.NoteUntouched(-_untouched);
+        _untouched = 0;
+        _mapped = 0;
     }
 
     // Small batches are copied to Recent soon or are few; others are copied where that gives back a quarter at least.

@@ -1,5 +1,6 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
 using Materialize.Core.Memory;
-using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Traces;
@@ -8,7 +9,7 @@ namespace Materialize.Dataflow.Traces;
 /// Sorts very many updates: while they come they are set apart by the top bits of their hash, so that in the end each part fits the cache, is sorted there once, and is written once to its place in the batch.
 /// </summary>
 /// <remarks>
-/// Against sorted runs merged in the end, a row is sorted and consolidated once and not twice, and nothing is read from more than one place at a time. A part is a list of chunks, freed as soon as the part is sorted.
+/// Against sorted runs merged in the end, a row is sorted and consolidated once and not twice, and nothing is read from more than one place at a time. A part is a list of chunks, freed as soon as the part is sorted, while the batch grows: so both together are hardly more than one of them.
 /// A part that is far larger than others has a key with very many rows: it is sorted as runs and these merged, so that neither the work of a step nor its memory grows with it.
 /// Sorting is fueled: <see cref="Work"/> until <see cref="IsSorted"/>, then <see cref="Finish"/>. Nothing is added once sorting has begun.
 /// </remarks>
@@ -16,19 +17,17 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
 {
     private const int PartBits = 8;
     private const int Parts = 1 << PartBits;
-    private const int ChunkRows = 512;
     private const int HotRows = 4 * SortWindow.RowsMax;
     private const long RowsMax = 8 << 20;
     private const long BytesMax = 1L << 30;
-    private readonly RowShape _keyShape;
-    private readonly RowShape _valueShape;
+    private const long ChunkBytesMin = 8 << 10;
+    private const long ChunkBytesMax = 64 << 10;
     private readonly MergeTools<TTime> _tools;
     private readonly int _hotRows;
-    private readonly bool _keysStored;
-    private readonly BatchBuilder<TTime>?[] _open = new BatchBuilder<TTime>?[Parts];
-    private readonly List<UpdateBatch<TTime>>[] _chunks = new List<UpdateBatch<TTime>>[Parts];
+    private readonly Part[] _parts = new Part[Parts];
     private readonly int[] _ends = new int[Parts];
     private int[] _order = [];
+    private bool _hasTimes; // chunks from now on
     private long _rows;
     private long _keyBytes;
     private long _valueBytes;
@@ -42,11 +41,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     {
         _tools = tools;
         _hotRows = hotRows;
-        _keyShape = tools.KeyShape;
-        _valueShape = tools.ValueShape;
-        _keysStored = !Core.Hashing.RowHash.IsBijective(_keyShape);
         for (var p = 0; p < Parts; p++)
-            _chunks[p] = [];
+            _parts[p] = new Part();
     }
 
     /// <summary>The least time added; closed when nothing was.</summary>
@@ -82,17 +78,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
             var from = 0;
             for (var p = 0; p < Parts; p++)
             {
-                while (from < _ends[p])
-                {
-                    var builder = _open[p] ??= NewChunk();
-                    var count = Math.Min(_ends[p] - from, ChunkRows - builder.Count);
-                    Append(builder, batch, order + from, count);
-                    from += count;
-                    if (builder.Count < ChunkRows)
-                        continue;
-                    _chunks[p].Add(builder.Build()!);
-                    _open[p] = null;
-                }
+                Append(_parts[p], batch, order + from, _ends[p] - from);
+                from = _ends[p];
             }
         }
     }
@@ -100,28 +87,23 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     /// <summary>Sorts at least <paramref name="rows"/> rows, or to the end; returns how many.</summary>
     public long Work(long rows)
     {
-        _writer ??= new BatchWriter<TTime>(_keyShape, _valueShape, _rows, _keyBytes, _valueBytes);
+        _writer ??= new BatchWriter<TTime>(_tools.KeyShape, _tools.ValueShape, _rows, _keyBytes, _valueBytes);
         var emitter = _tools.Emitter;
         emitter.Since = TTime.Minimum;
         emitter.HasAsOf = false;
         var done = 0L;
         while (done < rows && _part < Parts)
         {
-            var chunks = _chunks[_part];
-            if (_open[_part]?.Build() is { } last)
-                chunks.Add(last);
-            _open[_part] = null;
-            if (_hot is not null || _hotRuns.Count > 0 || (long)chunks.Count * ChunkRows > _hotRows)
+            var part = _parts[_part];
+            if (_hot is not null || _hotRuns.Count > 0 || part.Rows > _hotRows)
             {
-                done += WorkHot(chunks, rows - done);
+                done += WorkHot(part, rows - done);
                 continue;
             }
 
-            if (chunks.Count > 0)
-                done += SortPart(chunks, emitter);
-            foreach (var chunk in chunks)
-                chunk.Release();
-            chunks.Clear();
+            if (part.Rows > 0)
+                done += SortPart(part, emitter);
+            part.Free(part.Chunks.Count);
             _part++;
         }
 
@@ -140,10 +122,9 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     public void Measure(StateMeter meter)
     {
         _writer?.Measure(meter);
-        for (var p = 0; p < Parts; p++)
+        foreach (var part in _parts)
         {
-            _open[p]?.Measure(meter);
-            foreach (var chunk in _chunks[p])
+            foreach (var chunk in part.Chunks)
                 chunk.Measure(meter);
         }
 
@@ -155,13 +136,8 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     public void Dispose()
     {
         _writer?.Dispose();
-        for (var p = 0; p < Parts; p++)
-        {
-            _open[p]?.Dispose();
-            foreach (var chunk in _chunks[p])
-                chunk.Release();
-            _chunks[p].Clear();
-        }
+        foreach (var part in _parts)
+            part.Free(part.Chunks.Count);
 
         foreach (var run in _hotRuns)
             run.Release();
@@ -170,22 +146,17 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
     }
 
     // A run, or a piece of the merge once all are sorted.
-    private long WorkHot(List<UpdateBatch<TTime>> chunks, long rows)
+    private long WorkHot(Part part, long rows)
     {
-        if (chunks.Count > 0)
+        if (part.Chunks.Count > 0)
         {
-            var taken = System.Runtime.InteropServices.CollectionsMarshal.AsSpan(chunks)[..Math.Min(chunks.Count, Math.Max(1, _hotRows / ChunkRows / 5))];
-            if (_tools.SortRun(taken, TTime.Minimum) is { } run)
+            var (count, sorted) = (0, 0);
+            while (count < part.Chunks.Count && (count == 0 || sorted < _hotRows / 5))
+                sorted += part.Chunks[count++].Count;
+            if (_tools.SortRun(CollectionsMarshal.AsSpan(part.Chunks)[..count], TTime.Minimum) is { } run)
                 _hotRuns.Add(run);
-            var sorted = 0L;
-            foreach (var chunk in taken)
-            {
-                sorted += chunk.Count;
-                chunk.Release();
-            }
-
-            chunks.RemoveRange(0, taken.Length);
-            if (chunks.Count > 0 || _hotRuns.Count > 0)
+            part.Free(count);
+            if (part.Chunks.Count > 0 || _hotRuns.Count > 0)
                 return sorted;
             _part++; // all of it cancelled
             return sorted;
@@ -193,7 +164,7 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
 
         if (_hot is null)
         {
-            _hot = new Merger<TTime>(_tools, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_hotRuns), into: _writer);
+            _hot = new Merger<TTime>(_tools, CollectionsMarshal.AsSpan(_hotRuns), into: _writer);
             foreach (var run in _hotRuns)
                 run.Release();
             _hotRuns.Clear();
@@ -208,44 +179,60 @@ internal sealed unsafe class BulkSort<TTime> : IDisposable where TTime : unmanag
         return merged;
     }
 
-    private int SortPart(List<UpdateBatch<TTime>> chunks, Emitter<TTime> emitter)
+    private int SortPart(Part part, Emitter<TTime> emitter)
     {
-        var capacity = SlabPool.CapacityFor((long)chunks.Count * sizeof(RowSource<TTime>));
+        var count = part.Chunks.Count;
+        var capacity = SlabPool.CapacityFor((long)count * sizeof(RowSource<TTime>));
         var sources = (RowSource<TTime>*)SlabPool.Rent(capacity);
-        for (var s = 0; s < chunks.Count; s++)
-            sources[s] = RowSource<TTime>.Of(chunks[s]);
-        var n = _tools.Window.Sort(sources, chunks.Count, PartBits);
+        for (var s = 0; s < count; s++)
+            sources[s] = part.Chunks[s].Source;
+        var n = _tools.Window.Sort(sources, count, PartBits);
         emitter.Emit(sources, _tools.Window.Entries, n, _writer!);
         SlabPool.Return(sources, capacity);
         return n;
     }
 
-    private BatchBuilder<TTime> NewChunk()
+    private void Append(Part part, UpdateBatch<TTime> batch, int* rows, int count)
     {
-        var builder = new BatchBuilder<TTime>(_valueShape, _keysStored ? _keyShape : null);
-        builder.Reserve(ChunkRows);
-        if (!_valueShape.IsFixed)
-            builder.Rows.EnsureBytes(ChunkRows * _valueBytes / _rows);
-        if (_keysStored && !_keyShape.IsFixed)
-            builder.Keys!.EnsureBytes(ChunkRows * _keyBytes / _rows);
-        return builder;
+        part.Rows += count;
+        while (count > 0)
+        {
+            if (part.Open is null || !part.Open.MayTake(batch))
+            {
+                _hasTimes |= part.Open is not null || batch.Times != null || batch.Diffs != null;
+                part.Open = new BulkChunk<TTime>(batch, *rows, part.NextChunkBytes, _hasTimes);
+                part.Chunks.Add(part.Open);
+                part.Bytes += part.Open.Capacity;
+            }
+
+            var appended = part.Open.Append(batch, rows, count);
+            rows += appended;
+            count -= appended;
+            if (count > 0)
+                part.Open = null;
+        }
     }
 
-    private void Append(BatchBuilder<TTime> builder, UpdateBatch<TTime> batch, int* rows, int count)
+    // The rows with one beginning of their hash.
+    private sealed class Part
     {
-        var hashes = builder.AddHashes(count);
-        for (var i = 0; i < count; i++)
-            hashes[i] = batch.Hashes[rows[i]];
-        if (_keysStored)
-            builder.Keys!.AppendSelected(batch.Keys, 0, rows, count);
-        builder.Rows.AppendSelected(batch.Rows, 0, rows, count);
-        if (batch.Times == null && batch.Diffs == null)
-        {
-            builder.AddMany(count, batch.UniformTime, batch.UniformDiff);
-            return;
-        }
+        public List<BulkChunk<TTime>> Chunks { get; } = [];
 
-        for (var i = 0; i < count; i++)
-            builder.Add(batch.TimeAt(rows[i]), batch.DiffAt(rows[i]));
+        /// <summary>The last, if it is not known to be full.</summary>
+        public BulkChunk<TTime>? Open { get; set; }
+
+        public long Rows { get; set; }
+
+        public long Bytes { get; set; }
+
+        // A quarter of the part, so that little of it is empty.
+        public long NextChunkBytes => Math.Clamp((long)BitOperations.RoundUpToPowerOf2((ulong)Bytes / 4), ChunkBytesMin, ChunkBytesMax);
+
+        public void Free(int count)
+        {
+            for (var c = 0; c < count; c++)
+                Chunks[c].Free();
+            Chunks.RemoveRange(0, count);
+        }
     }
 }

@@ -52,6 +52,26 @@ internal sealed unsafe class MergeTools<TTime>(WorkerScratch scratch, RowShape k
         return sorted;
     }
 
+    /// <summary>The same for rows set apart.</summary>
+    public Batch<TTime>? SortRun(ReadOnlySpan<BulkChunk<TTime>> chunks, TTime since)
+    {
+        var capacity = SlabPool.CapacityFor((long)chunks.Length * sizeof(RowSource<TTime>));
+        var sources = (RowSource<TTime>*)SlabPool.Rent(capacity);
+        var (rows, keyBytes, valueBytes) = (0L, 0L, 0L);
+        for (var s = 0; s < chunks.Length; s++)
+        {
+            var (keys, values) = chunks[s].RowBytes;
+            sources[s] = chunks[s].Source;
+            rows += chunks[s].Count;
+            keyBytes += keys;
+            valueBytes += values;
+        }
+
+        var sorted = Sort(sources, chunks.Length, rows, keyBytes, valueBytes, since);
+        SlabPool.Return(sources, capacity);
+        return sorted;
+    }
+
     public Batch<TTime>? Sort(RowSource<TTime>* sources, int count, long rows, long keyBytes, long valueBytes, TTime since)
     {
         using var writer = new BatchWriter<TTime>(KeyShape, ValueShape, rows, keyBytes, valueBytes);
