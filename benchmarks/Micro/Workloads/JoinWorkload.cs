@@ -83,7 +83,7 @@ internal sealed unsafe class JoinWorkload(long[] sizes, bool text = false) : Sha
             var rows = new List<(ulong Key, ulong Value)>();
             for (var i = 0L; i < Sizes[0] + gone; i++)
             {
-                var row = (rng.Below((ulong)Sizes[1]), text ? TextRow.Kept(rng.Next()) : rng.Next());
+                var row = (rng.Below((ulong)Sizes[1]), rng.Next());
                 if (i >= gone)
                     rows.Add(row);
             }

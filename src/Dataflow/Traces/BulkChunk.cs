@@ -74,9 +74,10 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
     /// <summary>Copies as many of the rows as there is room for, and returns how many: fewer than <paramref name="count"/>, and the chunk is full. <see cref="MayTake"/> is true.</summary>
     public int Append(UpdateBatch<TTime> batch, int* rows, int count)
     {
-        count = Math.Min(count, _rowsMax - Count);
-        count = _keys.Fitting(batch.Keys, rows, count);
-        count = _values.Fitting(batch.Rows, rows, count);
+        var keys = _keys.Append(batch.Keys, Count, rows, Math.Min(count, _rowsMax - Count));
+        count = _values.Append(batch.Rows, Count, rows, keys);
+        if (count < keys)
+            _keys.Truncate(Count + count);
         for (var i = 0; i < count; i++)
             _hashes[Count + i] = batch.Hashes[rows[i]];
         for (var i = 0; _times != null && i < count; i++)
@@ -85,8 +86,6 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
             _diffs[Count + i] = batch.DiffAt(rows[i]);
         }
 
-        _keys.Append(batch.Keys, Count, rows, count);
-        _values.Append(batch.Rows, Count, rows, count);
         Count += count;
         return count;
     }
@@ -161,23 +160,14 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
             _usedMax = (uint)bytes;
         }
 
-        /// <summary>How many of the rows, the first first, there is room for.</summary>
-        public readonly int Fitting(in RowColumn source, int* rows, int count)
+        public void Truncate(int count)
         {
-            if (!IsVariable)
-                return count;
-            var left = (long)(_usedMax - _used);
-            for (var i = 0; i < count; i++)
-            {
-                left -= source.Length(rows[i]);
-                if (left < 0)
-                    return i;
-            }
-
-            return count;
+            if (IsVariable)
+                _used = count == 0 ? 0 : Ends[count - 1];
         }
 
-        public void Append(in RowColumn source, int at, int* rows, int count)
+        /// <summary>Copies of the rows, the first first, as many as there is room for: how many.</summary>
+        public int Append(in RowColumn source, int at, int* rows, int count)
         {
             switch (_width)
             {
@@ -196,17 +186,33 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
                         Unsafe.CopyBlockUnaligned(Data + ((long)(at + i) * _width), source.Data + ((long)rows[i] * _width), (uint)_width);
                     break;
                 default:
-                    for (var i = 0; i < count; i++)
-                    {
-                        var start = rows[i] == 0 ? 0 : source.Ends[rows[i] - 1];
-                        var length = source.Ends[rows[i]] - start;
-                        Core.Rows.RowBytes.Copy(Data + _used, source.Data + start, (int)length);
-                        _used += length;
-                        Ends[at + i] = _used;
-                    }
-
-                    break;
+                    return AppendVariable(source, at, rows, count);
             }
+
+            return count;
+        }
+
+        private int AppendVariable(in RowColumn source, int at, int* rows, int count)
+        {
+            var data = Data;
+            var from = source.Data;
+            var ends = source.Ends;
+            var (used, max) = (_used, _usedMax);
+            var i = 0;
+            for (; i < count; i++)
+            {
+                var row = rows[i];
+                var start = row == 0 ? 0 : ends[row - 1];
+                var length = ends[row] - start;
+                if (length > max - used)
+                    break;
+                Core.Rows.RowBytes.Copy(data + used, from + start, (int)length);
+                used += length;
+                Ends[at + i] = used;
+            }
+
+            _used = used;
+            return i;
         }
     }
 }
