@@ -18,8 +18,8 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
     private readonly Side _after;
 
     private AccumulableOperator(
-        Stream<TTime> keyed, string name, RowShape keyShape, int accumulatorBytes, AccumulateKernel accumulate, RowKernel finish, RowShape shape)
-        : base(keyed, name, keyShape, accumulatorBytes, accumulate)
+        KeyedRows<TTime> source, string name, int accumulatorBytes, AccumulateKernel accumulate, RowKernel finish, RowShape shape, out Stream<TTime> errors)
+        : base(source, name, accumulatorBytes, accumulate, out errors)
     {
         _ok = new OutputPort<UpdateBatch<TTime>>(this);
         _errors = new OutputPort<UpdateBatch<TTime>>(this);
@@ -34,15 +34,15 @@ internal sealed unsafe class AccumulableOperator<TTime> : TimedReduceOperator<TT
         Stream<TTime> source, string name, RowKernel split, RowShape keyShape, RowShape valueShape, int accumulatorBytes, AccumulateKernel accumulate, RowKernel finish, RowShape shape)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(accumulatorBytes, sizeof(long));
-        var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, split, keyShape, valueShape);
+        var keyed = KeyedRows<TTime>.Of(source, name, split, keyShape, valueShape);
         if (!TTime.IsTotal)
         {
-            var reduced = GeneralReduceOperator<TTime>.Build(
-                ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", keyShape), name, new WholeAccumulation(source.Scope.Worker.Scratch, accumulatorBytes, accumulate, finish, shape), shape);
-            return reduced with { Errors = reduced.Errors.Concat(errors) };
+            var (arranged, unsplit) = ArrangeOperator<TTime>.Build(keyed, name + ": input");
+            var reduced = GeneralReduceOperator<TTime>.Build(arranged, name, new WholeAccumulation(source.Scope.Worker.Scratch, accumulatorBytes, accumulate, finish, shape), shape);
+            return reduced with { Errors = reduced.Errors.Concat(unsplit) };
         }
 
-        var op = new AccumulableOperator<TTime>(keyed, name, keyShape, accumulatorBytes, accumulate, finish, shape);
+        var op = new AccumulableOperator<TTime>(keyed, name, accumulatorBytes, accumulate, finish, shape, out var errors);
         var own = new Stream<TTime>(source.Scope, op._errors, RowShape.Variable);
         return new OkErr<TTime>(new Stream<TTime>(source.Scope, op._ok, shape), own.Concat(errors));
     }
@@ -222,8 +222,8 @@ internal sealed unsafe class ThresholdOperator<TTime> : TimedReduceOperator<TTim
     private readonly BatchBuilder<TTime> _rows;
     private readonly bool _distinct;
 
-    private ThresholdOperator(Stream<TTime> keyed, string name, RowShape rowShape, bool distinct)
-        : base(keyed, name, rowShape, sizeof(long), Count)
+    private ThresholdOperator(KeyedRows<TTime> source, string name, RowShape rowShape, bool distinct)
+        : base(source, name, sizeof(long), Count, out _)
     {
         _output = new OutputPort<UpdateBatch<TTime>>(this);
         _rows = new BatchBuilder<TTime>(rowShape);
@@ -232,10 +232,10 @@ internal sealed unsafe class ThresholdOperator<TTime> : TimedReduceOperator<TTim
 
     public static Stream<TTime> Build(Stream<TTime> source, string name, bool distinct)
     {
-        var (keyed, _) = KeyByOperator<TTime>.Build(source, name, null, default, default);
+        var keyed = KeyedRows<TTime>.Of(source, name, null, default, default);
         if (!TTime.IsTotal)
         {
-            var arranged = ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", source.Shape);
+            var arranged = ArrangeOperator<TTime>.Build(keyed, name + ": input").Arranged;
             return GeneralReduceOperator<TTime>.Build(arranged, name, new WholeThreshold(distinct), source.Shape).Ok;
         }
 

@@ -13,9 +13,10 @@ namespace Materialize.Dataflow.Operators;
 internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged, ITime<TTime>
 {
     private const long RowsPerRun = 32 * 1024; // some milliseconds
+    private const long RowsTakenPerRun = 64 * 1024;
     private const int RunRows = SortWindow.RowsMax - 8192;
     private const int BulkRows = 5 * RunRows; // fewer are faster sorted as runs and merged
-    private readonly InputPort<UpdateBatch<TTime>> _input;
+    private readonly KeyedInput<TTime> _input;
     private readonly OutputPort<ArrangedDelta<TTime>> _output;
     private readonly Trace<TTime> _trace;
     private readonly MergeTools<TTime> _tools;
@@ -31,35 +32,32 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
     private Stamp _mergingMin;
     private Frontier<TTime> _sealed = Frontier<TTime>.At(TTime.Minimum);
 
-    private ArrangeOperator(Stream<TTime> keyed, string name, RowShape keyShape)
-        : base(keyed.Scope.Graph, name)
+    private ArrangeOperator(KeyedRows<TTime> source, string name, out Stream<TTime> errors)
+        : base(source.Scope.Graph, name)
     {
-        _input = this.NewInput(keyed);
+        _input = new KeyedInput<TTime>(this, source, out errors);
         _output = new OutputPort<ArrangedDelta<TTime>>(this);
-        _trace = new Trace<TTime>(Graph.Worker, keyShape, keyed.Shape);
-        _tools = Graph.Worker.Scratch.Tools<TTime>(keyShape, keyed.Shape);
+        _trace = new Trace<TTime>(Graph.Worker, source.KeyShape, source.ValueShape);
+        _tools = _trace.Tools;
     }
 
     public override IArrangement? Arrangement => _trace;
 
-    public static ArrangedErr<TTime> Build(Stream<TTime> source, string name, RowKernel? split, RowShape keyShape, RowShape valueShape)
-    {
-        if (split is null)
-            (keyShape, valueShape) = (source.Shape, RowShape.Empty);
-        var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, split, keyShape, valueShape);
-        return new ArrangedErr<TTime>(OfKeyed(keyed, name, keyShape), errors);
-    }
+    public static ArrangedErr<TTime> Build(Stream<TTime> source, string name, RowKernel? split, RowShape keyShape, RowShape valueShape) =>
+        Build(KeyedRows<TTime>.Of(source, name, split, keyShape, valueShape), name);
 
-    public static Arranged<TTime> OfKeyed(Stream<TTime> keyed, string name, RowShape keyShape)
+    public static ArrangedErr<TTime> Build(KeyedRows<TTime> source, string name)
     {
-        var op = new ArrangeOperator<TTime>(keyed, name, keyShape);
-        return new Arranged<TTime>(keyed.Scope, op._output, op._trace, TTime.Minimum);
+        var op = new ArrangeOperator<TTime>(source, name, out var errors);
+        return new ArrangedErr<TTime>(new Arranged<TTime>(source.Scope, op._output, op._trace, TTime.Minimum), errors);
     }
 
     public override void Run()
     {
-        while (_input.TryTake(out var batch))
+        var fuel = Fuel(RowsTakenPerRun);
+        while (fuel > 0 && _input.TryTake(out var batch))
         {
+            fuel -= batch.Count;
             if (!_sealed.IsClosed && batch.MinTime.CompareTo(_sealed.Time) > 0 && !IsNext(batch.MinTime))
             {
                 _later.Add(batch);
@@ -85,7 +83,7 @@ internal sealed class ArrangeOperator<TTime> : Operator where TTime : unmanaged,
             Merge();
         if (_isSealing && _sorting is null && _merging is null)
             SealRuns();
-        if (_sorting is not null || _isSealing || frontier.CompareTo(_sealed) > 0)
+        if (_sorting is not null || _isSealing || frontier.CompareTo(_sealed) > 0 || !_input.IsEmpty)
             Activate();
         SetHold(LeastPending());
     }

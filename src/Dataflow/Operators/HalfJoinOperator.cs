@@ -17,7 +17,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
 {
     private const long RowsPerRun = 128 * 1024;
     private const int ChunkRows = 24 * 1024;
-    private readonly InputPort<UpdateBatch<TTime>> _input;
+    private readonly KeyedInput<TTime> _input;
     private readonly InputPort<ArrangedDelta<TTime>> _deltas;
     private readonly Trace<TTime> _trace;
     private readonly MergeTools<TTime> _tools;
@@ -27,15 +27,15 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
     private readonly Queue<MatchWork<TTime>> _work = new();
     private TraceHold<TTime>? _hold;
 
-    private HalfJoinOperator(Stream<TTime> keyed, Arranged<TTime> arranged, string name, bool strict, RowKernel kernel, RowShape shape)
-        : base(keyed.Scope.Graph, name)
+    private HalfJoinOperator(KeyedRows<TTime> source, Arranged<TTime> arranged, string name, bool strict, RowKernel kernel, RowShape shape, out Stream<TTime> errors)
+        : base(source.Scope.Graph, name)
     {
-        _input = this.NewInput(keyed);
+        _input = new KeyedInput<TTime>(this, source, out errors);
         _deltas = this.NewInput(arranged);
         _trace = arranged.SharedTrace;
         _hold = _trace.NewHold();
-        _tools = Graph.Worker.Scratch.Tools<TTime>(arranged.KeyShape, keyed.Shape);
-        _stash = new TimeStash<TTime>(arranged.KeyShape, keyed.Shape);
+        _tools = Graph.Worker.Scratch.Tools<TTime>(arranged.KeyShape, source.ValueShape);
+        _stash = new TimeStash<TTime>(arranged.KeyShape, source.ValueShape);
         _strict = strict;
         _output = new MatchOutput<TTime>(this, kernel, shape, strict ? MatchTimes.Before : MatchTimes.UpTo, arranged.Floor, arranged.Floor);
     }
@@ -45,8 +45,8 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
     {
         if (!TTime.IsTotal)
             throw new NotSupportedException("half joins need totally ordered times");
-        var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, lookup, arranged.KeyShape, payloadShape);
-        var op = new HalfJoinOperator<TTime>(keyed, arranged, name, times == HalfJoinTimes.Strict, kernel, shape);
+        var op = new HalfJoinOperator<TTime>(
+            KeyedRows<TTime>.Of(source, name, lookup, arranged.KeyShape, payloadShape), arranged, name, times == HalfJoinTimes.Strict, kernel, shape, out var errors);
         var streams = op._output.Streams(source.Scope);
         return streams with { Errors = streams.Errors.Concat(errors) };
     }
@@ -55,8 +55,11 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
     {
         while (_deltas.TryTake(out var delta))
             delta.Release(); // only its frontier matters: the trace has the rows
-        while (_input.TryTake(out var batch))
+        for (var taking = Fuel(RowsPerRun); taking > 0 && _input.TryTake(out var batch);)
+        {
+            taking -= batch.Count;
             _stash.Add(batch);
+        }
 
         SeeFrontiers();
         var fuel = Graph.Worker.IsCongested ? 0 : Fuel(RowsPerRun);
@@ -81,7 +84,7 @@ internal sealed class HalfJoinOperator<TTime> : Operator where TTime : unmanaged
         var least = _stash.Least;
         if (_work.TryPeek(out var next))
             least = Stamp.Min(least, next.MinStamp);
-        if (fuel <= 0 || _work.Count > 0)
+        if (fuel <= 0 || _work.Count > 0 || !_input.IsEmpty)
             ActivateWithCredit();
         SetHold(least.IsClosed ? null : least);
         AdvanceTraceHold(Stamp.Min(least, _input.FrontierStamp));

@@ -11,30 +11,40 @@ internal sealed unsafe class KernelCall
 
     public KernelCall(WorkerScratch scratch, RowKernel kernel, int parts, RowWriter[] outputs, RowWriter? errors, bool temporal = false, int slot = WorkerScratch.KernelSlot)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, PartsMax);
         _kernel = kernel;
-        const int column = WorkerScratch.ColumnBytes;
-        var next = scratch.Slot(slot);
-        Io = new KernelIo { Outputs = outputs, Errors = errors, Parts = new nint*[parts] };
-        for (var p = 0; p < parts; p++, next += column)
-            Io.Parts[p] = (nint*)next;
-        Io.Selected = (int*)next;
-        Io.ErrorSelected = (int*)(next + (column / 2));
-        next += column;
-        if (temporal)
-        {
-            Io.ValidFrom = (ulong*)next;
-            Io.ValidUntil = (ulong*)(next + column);
-        }
+        Io = NewIo(scratch, parts, outputs, errors, temporal, slot);
     }
 
     public KernelIo Io { get; }
 
-    public void Invoke(int count)
+    /// <summary>For who calls several kernels with the same outputs.</summary>
+    public static KernelIo NewIo(WorkerScratch scratch, int parts, RowWriter[] outputs, RowWriter? errors, bool temporal = false, int slot = WorkerScratch.KernelSlot)
     {
-        Io.Count = count;
-        Io.Emitted = 0;
-        Io.ErrorsEmitted = 0;
-        _kernel(Io);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(parts, PartsMax);
+        const int column = WorkerScratch.ColumnBytes;
+        var next = scratch.Slot(slot);
+        var io = new KernelIo { Outputs = outputs, Errors = errors, Parts = new nint*[parts] };
+        for (var p = 0; p < parts; p++, next += column)
+            io.Parts[p] = (nint*)next;
+        io.Selected = (int*)next;
+        io.ErrorSelected = (int*)(next + (column / 2));
+        next += column;
+        if (temporal)
+        {
+            io.ValidFrom = (ulong*)next;
+            io.ValidUntil = (ulong*)(next + column);
+        }
+
+        return io;
+    }
+
+    public void Invoke(int count) => Invoke(_kernel, Io, count);
+
+    public static void Invoke(RowKernel kernel, KernelIo io, int count)
+    {
+        io.Count = count;
+        io.Emitted = 0;
+        io.ErrorsEmitted = 0;
+        kernel(io);
     }
 }

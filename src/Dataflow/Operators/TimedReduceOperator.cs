@@ -23,7 +23,7 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     private const int Ahead = 16;
     private const long RowsPerRun = 16 * 1024; // a millisecond or two when every row is another key
     private const int MovedPerRow = 8;         // records that the table moves in the time of a row's lookup
-    private readonly InputPort<UpdateBatch<TTime>> _input;
+    private readonly KeyedInput<TTime> _input;
     private readonly TimeStash<TTime> _stash;
     private readonly AccumulatorTable _table;
     private readonly bool _keysStored;
@@ -43,13 +43,15 @@ internal abstract unsafe class TimedReduceOperator<TTime> : Operator where TTime
     private int _folded;            // rows of the first of them that are
     private int _emitted;           // touched keys whose differences are sent
 
-    protected TimedReduceOperator(Stream<TTime> keyed, string name, RowShape keyShape, int accumulatorBytes, AccumulateKernel accumulate)
-        : base(keyed.Scope.Graph, name)
+    /// <param name="errors">Rows that could not be split.</param>
+    protected TimedReduceOperator(KeyedRows<TTime> source, string name, int accumulatorBytes, AccumulateKernel accumulate, out Stream<TTime> errors)
+        : base(source.Scope.Graph, name)
     {
         if (!TTime.IsTotal)
             throw new NotSupportedException("accumulable reductions without history need totally ordered times");
-        _input = this.NewInput(keyed);
-        _stash = new TimeStash<TTime>(keyShape, keyed.Shape);
+        var keyShape = source.KeyShape;
+        _input = new KeyedInput<TTime>(this, source, out errors);
+        _stash = new TimeStash<TTime>(keyShape, source.ValueShape);
         _keysStored = !RowHash.IsBijective(keyShape);
         _accumulate = accumulate;
         _table = new AccumulatorTable(keyShape, accumulatorBytes);

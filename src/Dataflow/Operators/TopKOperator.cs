@@ -22,8 +22,7 @@ internal sealed unsafe class TopKOperator<TTime> : GroupReduceOperator<TTime, To
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         if (finish is null)
             shape = rowShape;
-        var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, split, keyShape, rowShape, sortKeyShape);
-        var arranged = ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", keyShape);
+        var (arranged, errors) = ArrangeOperator<TTime>.Build(KeyedRows<TTime>.Of(source, name, split, keyShape, rowShape, sortKeyShape), name + ": input");
         if (!TTime.IsTotal)
         {
             var whole = new WholeTopK(source.Scope.Worker.Scratch, arranged.ValueShape, sortKeyShape, finish, shape, limit, offset);

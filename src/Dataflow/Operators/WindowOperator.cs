@@ -70,8 +70,7 @@ internal sealed unsafe class WindowOperator<TTime> : Operator where TTime : unma
 
     public static OkErr<TTime> Build(Stream<TTime> source, string name, WindowPlan plan)
     {
-        var (keyed, errors) = KeyByOperator<TTime>.Build(source, name, plan.Split, plan.KeyShape, plan.RowShape, RowShape.Variable);
-        var arranged = ArrangeOperator<TTime>.OfKeyed(keyed, name + ": input", plan.KeyShape);
+        var (arranged, errors) = ArrangeOperator<TTime>.Build(KeyedRows<TTime>.Of(source, name, plan.Split, plan.KeyShape, plan.RowShape, RowShape.Variable), name + ": input");
         if (!TTime.IsTotal)
         {
             var whole = GeneralReduceOperator<TTime>.Build(arranged, name, new WholeWindow(plan), plan.Shape);

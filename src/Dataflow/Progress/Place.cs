@@ -22,6 +22,21 @@ internal sealed class Place(int id, Operator owner) : StampCounts
             tracker.NotePending(this);
     }
 
+    /// <summary>One time goes for another that may be there because of it.</summary>
+    public void Move(Stamp from, Stamp to)
+    {
+        var tracker = Owner.Graph.Tracker;
+        if (tracker.HasPeers || !TryReplace(from, to))
+        {
+            Add(to, 1);
+            Add(from, -1);
+        }
+        else if (to > from)
+        {
+            tracker.MarkDirty(Owner);
+        }
+    }
+
     /// <summary>Hands over what this worker changed since the last call.</summary>
     public void TakePending(List<(int Place, Stamp Stamp, long Count)> into) => _unpublished!.Take(Id, into);
 

@@ -28,6 +28,16 @@ internal class StampCounts
         return SetMin(_onlyCount > 0 ? stamp : Stamp.Closed);
     }
 
+    /// <summary>If <paramref name="from"/> is all there is, once, <paramref name="to"/> is in its stead.</summary>
+    protected bool TryReplace(Stamp from, Stamp to)
+    {
+        if (_used > 0 || _onlyCount != 1 || _only != from)
+            return false;
+        _only = to;
+        Min = to;
+        return true;
+    }
+
     private bool UpdateSorted(Stamp stamp, long delta)
     {
         if (delta == 0)

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using Materialize.Core;
 using Materialize.Dataflow.Runtime;
 
@@ -240,10 +241,12 @@ internal sealed class Tracker(DataflowGraph graph)
     }
 
     /// <summary>The least time at which <paramref name="op"/> can send because of a message at <paramref name="stamp"/>.</summary>
-    public static Stamp Through(Operator op, Stamp stamp)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Stamp Through(Operator op, Stamp stamp) => op.TimeEffect.IsNone ? stamp : Through(op.TimeEffect, stamp);
+
+    private static Stamp Through(TimeEffect effect, Stamp stamp)
     {
-        var effect = op.TimeEffect;
-        if (effect.IsNone || stamp.IsClosed)
+        if (stamp.IsClosed)
             return stamp;
         return effect.LeavesLoop > 0 ? stamp.Outside(effect.LeavesLoop) : stamp.WithRound(effect.StepsLoop, checked(stamp.Round(effect.StepsLoop) + 1));
     }

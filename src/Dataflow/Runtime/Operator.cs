@@ -133,14 +133,14 @@ internal abstract class Operator
             hold = null;
         if (hold == Hold)
             return;
-        if (hold is { } h)
-        {
-            CheckMaySend(h);
+        if (hold is { } next)
+            CheckMaySend(next);
+        if (hold is { } to && Hold is { } from)
+            HoldPlace.Move(from, to);
+        else if (hold is { } h)
             HoldPlace.Add(h, 1);
-        }
-
-        if (Hold is { } old)
-            HoldPlace.Add(old, -1);
+        else
+            HoldPlace.Add(Hold!.Value, -1);
         Hold = hold;
     }
 

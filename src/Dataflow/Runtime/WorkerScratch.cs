@@ -1,6 +1,7 @@
 using Materialize.Core;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
+using Materialize.Dataflow.Operators;
 using Materialize.Dataflow.Traces;
 
 namespace Materialize.Dataflow.Runtime;
@@ -20,6 +21,7 @@ internal sealed unsafe class WorkerScratch : IDisposable
     private const int SlotColumns = 8;
     private readonly nint[] _slots = new nint[6];
     private readonly Dictionary<(Type Time, RowShape Keys, RowShape Values), IScratch> _tools = [];
+    private readonly Dictionary<(Type Time, RowShape Keys, RowShape Values, RowShape? SortKeys), IScratch> _keyings = [];
     private readonly Dictionary<Type, IScratch> _errors = [];
     private readonly List<RowWriter> _errorRows = []; // theirs
 
@@ -41,6 +43,15 @@ internal sealed unsafe class WorkerScratch : IDisposable
         if (!_tools.TryGetValue(shapes, out var tools))
             _tools.Add(shapes, tools = new MergeTools<TTime>(this, keyShape, valueShape));
         return (MergeTools<TTime>)tools;
+    }
+
+    /// <summary>What splits rows into keys and values of these shapes: empty when a run begins and when it ends.</summary>
+    public Keying<TTime> Keying<TTime>(int workers, RowShape keyShape, RowShape valueShape, RowShape? sortKeyShape) where TTime : unmanaged, ITime<TTime>
+    {
+        var shapes = (typeof(TTime), keyShape, valueShape, sortKeyShape);
+        if (!_keyings.TryGetValue(shapes, out var keying))
+            _keyings.Add(shapes, keying = new Keying<TTime>(this, workers, keyShape, valueShape, sortKeyShape));
+        return (Keying<TTime>)keying;
     }
 
     /// <summary>Where kernels write errors: empty when a run begins, and sent by the operator before its run ends.</summary>
@@ -86,7 +97,7 @@ internal sealed unsafe class WorkerScratch : IDisposable
     {
         foreach (var slot in _slots)
             meter.Slab(0, slot == 0 ? 0 : SlabPool.CapacityFor(SlotColumns * ColumnBytes));
-        foreach (var scratch in _tools.Values.Concat(_errors.Values))
+        foreach (var scratch in _tools.Values.Concat(_keyings.Values).Concat(_errors.Values))
             scratch.Measure(meter);
         Window.Measure(meter);
     }
@@ -99,7 +110,7 @@ internal sealed unsafe class WorkerScratch : IDisposable
             _slots[i] = 0;
         }
 
-        foreach (var scratch in _tools.Values.Concat(_errors.Values))
+        foreach (var scratch in _tools.Values.Concat(_keyings.Values).Concat(_errors.Values))
             scratch.Dispose();
         Window.Dispose();
     }

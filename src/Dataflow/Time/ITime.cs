@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Materialize.Core.Order;
 
 namespace Materialize.Dataflow;
@@ -107,16 +108,16 @@ public readonly record struct Stamp(ulong Outer, ulong Inner, ulong Deep = 0) : 
 
     private static int ShiftOf(int depth) => (depth & 1) << 5;
 
-    public static bool operator <(Stamp a, Stamp b) =>
-        a.Outer < b.Outer || (a.Outer == b.Outer && (a.Inner < b.Inner || (a.Inner == b.Inner && a.Deep < b.Deep)));
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool operator <(in Stamp a, in Stamp b) => a.Outer != b.Outer ? a.Outer < b.Outer : a.Inner != b.Inner ? a.Inner < b.Inner : a.Deep < b.Deep;
 
-    public static bool operator >(Stamp a, Stamp b) => b < a;
+    public static bool operator >(in Stamp a, in Stamp b) => b < a;
 
-    public static bool operator <=(Stamp a, Stamp b) => !(b < a);
+    public static bool operator <=(in Stamp a, in Stamp b) => !(b < a);
 
-    public static bool operator >=(Stamp a, Stamp b) => !(a < b);
+    public static bool operator >=(in Stamp a, in Stamp b) => !(a < b);
 
-    public static Stamp Min(Stamp a, Stamp b) => a < b ? a : b;
+    public static Stamp Min(in Stamp a, in Stamp b) => a < b ? a : b;
 
     public int CompareTo(Stamp other) => this < other ? -1 : other < this ? 1 : 0;
 }
