@@ -12,8 +12,10 @@ internal readonly record struct MemorySample(long InUse, long Held, long Residen
 {
     public static MemorySample Take()
     {
+        // What the last collection left: garbage comes and goes by tens of MB where processors have large caches.
         var pages = long.Parse(File.ReadAllText("/proc/self/statm").Split(' ')[1]);
-        return new MemorySample(SlabPool.BytesInUse, SlabPool.BytesHeld, pages * Environment.SystemPageSize, GC.GetTotalMemory(forceFullCollection: false));
+        var collected = GC.GetGCMemoryInfo();
+        return new MemorySample(SlabPool.BytesInUse, SlabPool.BytesHeld, pages * Environment.SystemPageSize, collected.HeapSizeBytes - collected.FragmentedBytes);
     }
 
     public override string ToString() => $"slabs in use {InUse >> 20} MB, held {Held >> 20} MB, resident {Resident >> 20} MB, GC heap {GcHeap >> 20} MB";

@@ -12,7 +12,7 @@ internal sealed record FloorRow(string What, double? Floor, bool IsCeiling, stri
     public string Render(Measurements measured)
     {
         var figure = Figure(measured);
-        var ratio = IsCeiling ? Floor / figure : figure / Floor;
+        var ratio = !IsCeiling ? figure / Floor : figure == 0 ? null : Floor / figure;
         return string.Create(
             CultureInfo.InvariantCulture,
             $"| {What} | {(Floor is null ? "" : $"{(IsCeiling ? "≤" : "≥")} {Floor:0.####} {Unit}")} | {Rounded(figure)} {Unit} | {(ratio is null ? "" : ratio >= 1 ? $"{ratio:F2}" : $"**{ratio:F2}**")} | {(Runs.Length == 0 ? "`kernels`" : string.Join(", ", Runs.Select(r => $"`{r}`")))} |");
