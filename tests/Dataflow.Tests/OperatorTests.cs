@@ -223,8 +223,37 @@ public sealed class OperatorTests
         var (key, value) = Shapes[shape];
         Check(workers, PairRows.Fixed, (stream, output, worker) => output.Attach(
             stream.ReduceAccumulable("sum", Kernels.Split(PairRows.Fixed, key, value), key.Shape, value.Shape, 16, Sum(value), FinishSum(key), PairRows.Fixed.Shape).Ok, PairRows.Fixed, worker),
-            input => new Bag(input.GroupBy(r => r.Key.A).Where(g => g.Sum(r => r.Value) != 0)
-                .Select(g => ((g.Key, (ulong)g.Sum(r => (long)r.Key.B * r.Value)), 1L))));
+            SumsOf);
+    }
+
+    [Theory, MemberData(nameof(Cases))]
+    public void Rows_that_cannot_be_split_are_errors_and_the_others_are_not_held_up(int shape, int workers)
+    {
+        var (key, value) = Shapes[shape];
+        var rows = PairRows.Fixed;
+        var sums = new Captured();
+        Captured[] errors = [new(), new(), new(), new()];
+        Check(workers, rows, (stream, output, worker) =>
+        {
+            var split = Kernels.Split(rows, key, value, fails: Fails);
+            var (arranged, ofArrange) = stream.Arrange("arrange", split, key.Shape, value.Shape);
+            var (_, ofHalfJoin) = stream.HalfJoin("half join", split, value.Shape, arranged, HalfJoinTimes.Inclusive, Kernels.Joined(key, value, value, rows), rows.Shape);
+            var (summed, ofSum) = stream.ReduceAccumulable("sum", split, key.Shape, value.Shape, 16, Sum(value), FinishSum(key), rows.Shape);
+            var (_, ofTop) = stream.TopK("top", SplitSorted(rows, key, value, Fails), key.Shape, value.Shape, rows.Shape, limit: 1, offset: 0);
+            foreach (var (captured, of) in errors.Zip([ofArrange, ofHalfJoin, ofSum, ofTop]))
+                captured.Attach(of, PairRows.Text, worker);
+            output.Attach(arranged.AsStream("rows", Kernels.Pair(key, value, rows), rows.Shape).Ok, rows, worker);
+            sums.Attach(summed, rows, worker);
+        }, Kept, (input, time) =>
+        {
+            foreach (var captured in errors)
+                new Bag(input.Where(r => Fails(r.Key.A, r.Key.B)).Select(r => (r.Key, r.Value))).MustEqual(captured.At(time), $"errors at {time}");
+            SumsOf(Kept(input)).MustEqual(sums.At(time), $"sums at {time}");
+        });
+
+        static bool Fails(ulong a, ulong b) => a == 1 || b % 5 == 0;
+
+        static Bag Kept(Bag input) => new(input.Where(r => !Fails(r.Key.A, r.Key.B)).Select(r => (r.Key, r.Value)));
     }
 
     [Theory, MemberData(nameof(RowCases))]
@@ -411,6 +440,9 @@ public sealed class OperatorTests
         }
     };
 
+    private static Bag SumsOf(Bag input) => new(input.GroupBy(r => r.Key.A).Where(g => g.Sum(r => r.Value) != 0)
+        .Select(g => ((g.Key, (ulong)g.Sum(r => (long)r.Key.B * r.Value)), 1L)));
+
     private static unsafe AccumulateKernel Sum(Codec value) => (keys, values, diffs, accumulators, count) =>
     {
         for (var i = 0; i < count; i++)
@@ -434,20 +466,21 @@ public sealed class OperatorTests
         }
     };
 
-    private static RowKernel SplitSorted(PairRows rows, Codec key, Codec sort) => io =>
+    private static RowKernel SplitSorted(PairRows rows, Codec key, Codec sort, Func<ulong, ulong, bool>? fails = null) => io =>
     {
         unsafe
         {
-            for (var i = 0; i < io.Count; i++)
+            var split = Kernels.Split(rows, key, default, fails: fails);
+            var outputs = io.Outputs;
+            io.Outputs = [outputs[0]];
+            split(io);
+            io.Outputs = outputs;
+            for (var j = 0; j < io.Emitted; j++)
             {
-                var (a, b) = rows.Decode(io.Parts[0][i]);
-                io.Outputs[0].Append(key.Encode(a));
-                io.Outputs[1].Append(sort.Encode(1000 - b));
-                io.Outputs[2].Append(rows.Encode(a, b));
-                io.Selected[i] = i;
+                var (a, b) = rows.Decode(io.Parts[0][io.Selected[j]]);
+                outputs[1].Append(sort.Encode(1000 - b));
+                outputs[2].Append(rows.Encode(a, b));
             }
-
-            io.Emitted = io.Count;
         }
     };
 

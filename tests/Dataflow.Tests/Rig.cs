@@ -206,23 +206,31 @@ internal sealed class Captured
 
 internal static class Kernels
 {
-    /// <summary>Key a, value b of a pair.</summary>
-    public static RowKernel Split(PairRows rows, Codec key, Codec value, Func<ulong, ulong, (ulong, ulong)>? map = null) => io =>
+    /// <summary>Key a, value b of a pair, or of what <paramref name="map"/> makes of it; a pair for which <paramref name="fails"/> holds gives the error row of the pair, as text.</summary>
+    public static RowKernel Split(PairRows rows, Codec key, Codec value, Func<ulong, ulong, (ulong, ulong)>? map = null, Func<ulong, ulong, bool>? fails = null) => io =>
     {
         unsafe
         {
+            var (n, e) = (0, 0);
             for (var i = 0; i < io.Count; i++)
             {
                 var (a, b) = rows.Decode(io.Parts[0][i]);
+                if (fails?.Invoke(a, b) == true)
+                {
+                    io.Errors!.Append(PairRows.Text.Encode(a, b));
+                    io.ErrorSelected[e++] = i;
+                    continue;
+                }
+
                 if (map is not null)
                     (a, b) = map(a, b);
                 io.Outputs[0].Append(key.Encode(a));
                 if (io.Outputs.Length > 1)
                     io.Outputs[1].Append(value.Encode(b));
-                io.Selected[i] = i;
+                io.Selected[n++] = i;
             }
 
-            io.Emitted = io.Count;
+            (io.Emitted, io.ErrorsEmitted) = (n, e);
         }
     };
 
@@ -241,7 +249,7 @@ internal static class Kernels
         }
     };
 
-    /// <summary>Any map of a pair; null drops it; a pair for which <paramref name="fails"/> holds gives the error row "!" and the pair.</summary>
+    /// <summary>Any map of a pair; null drops it; a pair for which <paramref name="fails"/> holds gives the error row of the pair, as text.</summary>
     public static RowKernel Map(PairRows from, PairRows to, Func<ulong, ulong, (ulong, ulong)?> map, Func<ulong, ulong, bool>? fails = null) => io =>
     {
         unsafe

@@ -55,6 +55,36 @@ public unsafe struct RowColumn
         Bytes = 0;
     }
 
+    /// <summary>Copies rows <paramref name="from"/> + rows[j], for j below <paramref name="count"/>, of a fixed shape, to lie back to back.</summary>
+    public readonly void CopySelected(int from, int* rows, int count, byte* to)
+    {
+        switch (Shape.Width)
+        {
+            case 0:
+                break;
+            case 8:
+                {
+                    var row = (ulong*)Data + from;
+                    for (var j = 0; j < count; j++)
+                        ((ulong*)to)[j] = row[rows[j]];
+                    break;
+                }
+
+            case 16:
+                {
+                    var row = (UInt128*)Data + from;
+                    for (var j = 0; j < count; j++)
+                        ((UInt128*)to)[j] = row[rows[j]];
+                    break;
+                }
+
+            case var width:
+                for (var j = 0; j < count; j++, to += width)
+                    Unsafe.CopyBlockUnaligned(to, Data + ((long)(from + rows[j]) * width), (uint)width);
+                break;
+        }
+    }
+
     /// <summary>Writes the addresses of rows [<paramref name="from"/>, <paramref name="from"/> + <paramref name="count"/>) to <paramref name="addresses"/>.</summary>
     public readonly void CopyAddresses(int from, int count, nint* addresses)
     {

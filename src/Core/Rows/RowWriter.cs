@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
 
 namespace Materialize.Core.Rows;
@@ -140,41 +139,10 @@ public sealed unsafe class RowWriter : IDisposable
     /// <summary>Appends copies of rows <paramref name="from"/> + rows[j], for j below <paramref name="count"/>, of <paramref name="source"/>, of the same shape.</summary>
     public void AppendSelected(in RowColumn source, int from, int* rows, int count)
     {
-        switch (Shape.Width)
-        {
-            case 0:
-                Count += count;
-                break;
-            case 8:
-                {
-                    var to = (ulong*)AppendFixed(count);
-                    var row = (ulong*)source.Data + from;
-                    for (var j = 0; j < count; j++)
-                        to[j] = row[rows[j]];
-                    break;
-                }
-
-            case 16:
-                {
-                    var to = (UInt128*)AppendFixed(count);
-                    var row = (UInt128*)source.Data + from;
-                    for (var j = 0; j < count; j++)
-                        to[j] = row[rows[j]];
-                    break;
-                }
-
-            case > 0 and var width:
-                {
-                    var to = AppendFixed(count);
-                    for (var j = 0; j < count; j++, to += width)
-                        Unsafe.CopyBlockUnaligned(to, source.Data + ((long)(from + rows[j]) * width), (uint)width);
-                    break;
-                }
-
-            default:
-                AppendSelectedVariable(source, from, rows, count);
-                break;
-        }
+        if (Shape.IsFixed)
+            source.CopySelected(from, rows, count, AppendFixed(count));
+        else
+            AppendSelectedVariable(source, from, rows, count);
     }
 
     private void AppendSelectedVariable(in RowColumn source, int from, int* rows, int count)

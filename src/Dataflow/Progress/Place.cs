@@ -22,7 +22,7 @@ internal sealed class Place(int id, Operator owner) : StampCounts
             tracker.NotePending(this);
     }
 
-    /// <summary>One time goes for another that may be there because of it.</summary>
+    /// <summary>This worker's own change: <paramref name="to"/> appears, which <paramref name="from"/> entitles to, and that goes.</summary>
     public void Move(Stamp from, Stamp to)
     {
         var tracker = Owner.Graph.Tracker;

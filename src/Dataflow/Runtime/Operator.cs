@@ -135,12 +135,19 @@ internal abstract class Operator
             return;
         if (hold is { } next)
             CheckMaySend(next);
-        if (hold is { } to && Hold is { } from)
-            HoldPlace.Move(from, to);
-        else if (hold is { } h)
-            HoldPlace.Add(h, 1);
-        else
-            HoldPlace.Add(Hold!.Value, -1);
+        switch (Hold, hold)
+        {
+            case ({ } from, { } to):
+                HoldPlace.Move(from, to);
+                break;
+            case (null, { } to):
+                HoldPlace.Add(to, 1);
+                break;
+            case ({ } from, null):
+                HoldPlace.Add(from, -1);
+                break;
+        }
+
         Hold = hold;
     }
 

@@ -263,7 +263,8 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
 
     private void CountAll()
     {
-        SlabPool.NoteUntouched(-_untouched);
+        if (_untouched != 0)
+            SlabPool.NoteUntouched(-_untouched);
         _untouched = 0;
         _mapped = 0;
     }
@@ -326,6 +327,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         }
         else if (diff != (int)diff)
         {
+            CountAll(); // a column goes: rare enough to count the others as if they were full
             var wide = (long*)Rent(_rowsMax * sizeof(long), out var capacity);
             for (var i = 0; i < Count; i++)
                 wide[i] = _diffs == null ? 1 : _diffs[i];

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
@@ -169,26 +168,10 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
         /// <summary>Copies of the rows, the first first, as many as there is room for: how many.</summary>
         public int Append(in RowColumn source, int at, int* rows, int count)
         {
-            switch (_width)
-            {
-                case 0:
-                    break;
-                case 8:
-                    for (var i = 0; i < count; i++)
-                        ((ulong*)Data)[at + i] = ((ulong*)source.Data)[rows[i]];
-                    break;
-                case 16:
-                    for (var i = 0; i < count; i++)
-                        ((UInt128*)Data)[at + i] = ((UInt128*)source.Data)[rows[i]];
-                    break;
-                case > 0:
-                    for (var i = 0; i < count; i++)
-                        Unsafe.CopyBlockUnaligned(Data + ((long)(at + i) * _width), source.Data + ((long)rows[i] * _width), (uint)_width);
-                    break;
-                default:
-                    return AppendVariable(source, at, rows, count);
-            }
-
+            if (IsVariable)
+                return AppendVariable(source, at, rows, count);
+            if (_width > 0)
+                source.CopySelected(0, rows, count, Data + ((long)at * _width));
             return count;
         }
 
