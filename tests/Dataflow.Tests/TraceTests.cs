@@ -246,6 +246,47 @@ public sealed class TraceTests
             handle.Dispose();
     }
 
+    /// <summary>A lookup looks in each batch: small ones are merged beside a merge of large ones, which takes as long as many of them take to come.</summary>
+    [Fact]
+    public void Batches_stay_few_while_large_ones_are_merged()
+    {
+        const int rows = 20_000; // more, and it is no small delta
+        using var group = new WorkerGroup(1, 0, 1, null, WorkerSettings.Default, startThreads: false);
+        var trace = new Trace<Time>(group.Workers[0], new RowShape(8), new RowShape(8));
+        var hold = trace.NewHold();
+        var value = 0UL;
+        Insert(20 * rows);
+        var (most, sum) = (0, 0);
+        for (var i = 0; i < 200; i++)
+        {
+            trace.NoteLookups(rows);
+            Insert(rows);
+            var snapshot = trace.TakeSnapshot();
+            most = Math.Max(most, snapshot.Batches.Length);
+            sum += snapshot.Batches.Length;
+            Assert.Equal((20 + i + 1) * rows, snapshot.Rows);
+            snapshot.Release();
+        }
+
+        Assert.True(most <= 25 && sum <= 2000, $"at most {most} batches, {sum / 200.0} in the mean");
+        trace.Drop(hold);
+
+        unsafe void Insert(int count)
+        {
+            using var writer = new BatchWriter<Time>(trace.KeyShape, trace.ValueShape, count, 0, 0);
+            for (var i = 0; i < count; i++)
+            {
+                writer.Hashes[i] = (ulong)i * (ulong.MaxValue / (ulong)count);
+                ((ulong*)writer.Values)[i] = value++;
+                writer.Commit(0, 1);
+            }
+
+            var batch = writer.Finish()!;
+            trace.Insert(batch);
+            batch.Release();
+        }
+    }
+
     [Theory, InlineData(2), InlineData(3)]
     public void Threads_give_the_same_answers(int workers)
     {

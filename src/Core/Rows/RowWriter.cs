@@ -9,12 +9,15 @@ namespace Materialize.Core.Rows;
 /// <remarks>One thread. Disposing frees the memory; <see cref="Clear"/> keeps it for the next batch.</remarks>
 public sealed unsafe class RowWriter : IDisposable
 {
+    private const long ForecastMax = 1 << 20;
     private byte* _data;
     private long _capacity;
     private long _used;
     private uint* _ends;
     private int _endsCapacity;
     private long _endsBytes;
+    private SizeForecast _bytesForecast;
+    private SizeForecast _rowsForecast; // of variable width
 
     public RowWriter(RowShape shape)
     {
@@ -89,7 +92,7 @@ public sealed unsafe class RowWriter : IDisposable
 
     /// <summary>Whether row <paramref name="index"/> is the <paramref name="length"/> bytes at <paramref name="row"/>.</summary>
     public bool RowEquals(int index, byte* row, int length) =>
-        LengthOf(index) == length && new ReadOnlySpan<byte>(AddressOf(index), length).SequenceEqual(new ReadOnlySpan<byte>(row, length));
+        LengthOf(index) == length && RowBytes.AreEqual(AddressOf(index), row, length);
 
     /// <summary>Forgets the rows, keeps the memory.</summary>
     public void Clear()
@@ -206,6 +209,8 @@ public sealed unsafe class RowWriter : IDisposable
     public RowColumn Detach()
     {
         var column = Peek();
+        _bytesForecast.Note(_used);
+        _rowsForecast.Note(Count);
         _data = null;
         _ends = null;
         _capacity = 0;
@@ -235,13 +240,14 @@ public sealed unsafe class RowWriter : IDisposable
     private void Grow(long bytes)
     {
         // Doubling up to a large slab, then by half: a mapping of its own is copied at each growth.
-        var wanted = Math.Max(_capacity + (_capacity >= 16 << 20 ? _capacity / 2 : _capacity), _used + bytes);
-        _data = SlabPool.Resize(_data, ref _capacity, _used, wanted);
+        var wanted = _data == null ? Math.Min(_bytesForecast.Next, ForecastMax) : _capacity + (_capacity >= 16 << 20 ? _capacity / 2 : _capacity);
+        _data = SlabPool.Resize(_data, ref _capacity, _used, Math.Max(wanted, _used + bytes));
     }
 
     private void GrowEnds()
     {
-        _ends = (uint*)SlabPool.Resize((byte*)_ends, ref _endsBytes, (long)Count * sizeof(uint), Math.Max(_endsBytes * 2, sizeof(uint)));
+        var wanted = _ends == null ? Math.Min(_rowsForecast.Next * sizeof(uint), ForecastMax) : _endsBytes * 2;
+        _ends = (uint*)SlabPool.Resize((byte*)_ends, ref _endsBytes, (long)Count * sizeof(uint), Math.Max(wanted, sizeof(uint)));
         _endsCapacity = (int)Math.Min(_endsBytes / sizeof(uint), int.MaxValue);
     }
 }

@@ -11,6 +11,7 @@ namespace Materialize.Dataflow;
 /// </summary>
 internal sealed unsafe class BatchBuilder<TTime> : IScratch where TTime : unmanaged, ITime<TTime>
 {
+    private const long ForecastMax = 64 << 10;
     private TTime* _times;
     private long _timesCapacity;
     private TTime _uniformTime;
@@ -22,6 +23,7 @@ internal sealed unsafe class BatchBuilder<TTime> : IScratch where TTime : unmana
     private ulong* _hashes;
     private long _hashesCapacity;
     private int _hashCount;
+    private SizeForecast _rowsForecast;
 
     public BatchBuilder(RowShape shape, RowShape? keyShape = null)
     {
@@ -153,6 +155,7 @@ internal sealed unsafe class BatchBuilder<TTime> : IScratch where TTime : unmana
         batch.DiffsCapacity = _diffsCapacity;
         batch.UniformDiff = _uniformDiff;
         batch.Count = Count;
+        _rowsForecast.Note(Count);
         Forget();
         return batch;
     }
@@ -205,22 +208,22 @@ internal sealed unsafe class BatchBuilder<TTime> : IScratch where TTime : unmana
 
     private void EnsureHashes(int more)
     {
-        var bytes = (long)(_hashCount + more) * sizeof(ulong);
-        if (bytes > _hashesCapacity)
-            _hashes = (ulong*)SlabPool.Resize((byte*)_hashes, ref _hashesCapacity, (long)_hashCount * sizeof(ulong), Math.Max(bytes, _hashesCapacity * 2));
+        var rows = _hashCount + more;
+        if ((long)rows * sizeof(ulong) > _hashesCapacity)
+            _hashes = (ulong*)Grow(_hashes, ref _hashesCapacity, _hashCount, rows, sizeof(ulong));
     }
 
     private void AddTime(TTime time, int count)
     {
-        var bytes = (long)(Count + count) * sizeof(TTime);
+        var rows = Count + count;
         if (_times == null)
         {
-            _times = (TTime*)SlabPool.Resize(null, ref _timesCapacity, 0, bytes);
+            _times = (TTime*)Grow(null, ref _timesCapacity, 0, rows, sizeof(TTime));
             new Span<TTime>(_times, Count).Fill(_uniformTime);
         }
-        else if (bytes > _timesCapacity)
+        else if ((long)rows * sizeof(TTime) > _timesCapacity)
         {
-            _times = (TTime*)SlabPool.Resize((byte*)_times, ref _timesCapacity, (long)Count * sizeof(TTime), Math.Max(bytes, _timesCapacity * 2));
+            _times = (TTime*)Grow(_times, ref _timesCapacity, Count, rows, sizeof(TTime));
         }
 
         if (time.CompareTo(_minTime) < 0)
@@ -230,18 +233,25 @@ internal sealed unsafe class BatchBuilder<TTime> : IScratch where TTime : unmana
 
     private void AddDiff(long diff, int count)
     {
-        var bytes = (long)(Count + count) * sizeof(long);
+        var rows = Count + count;
         if (_diffs == null)
         {
-            _diffs = (long*)SlabPool.Resize(null, ref _diffsCapacity, 0, bytes);
+            _diffs = (long*)Grow(null, ref _diffsCapacity, 0, rows, sizeof(long));
             new Span<long>(_diffs, Count).Fill(_uniformDiff);
         }
-        else if (bytes > _diffsCapacity)
+        else if ((long)rows * sizeof(long) > _diffsCapacity)
         {
-            _diffs = (long*)SlabPool.Resize((byte*)_diffs, ref _diffsCapacity, (long)Count * sizeof(long), Math.Max(bytes, _diffsCapacity * 2));
+            _diffs = (long*)Grow(_diffs, ref _diffsCapacity, Count, rows, sizeof(long));
         }
 
         _diffsMax = (int)Math.Min(_diffsCapacity / sizeof(long), int.MaxValue);
         new Span<long>(_diffs + Count, count).Fill(diff);
+    }
+
+    // To twice the room, or to what the last batches needed.
+    private byte* Grow(void* column, ref long capacity, int used, int rows, int width)
+    {
+        var wanted = column == null ? Math.Min(_rowsForecast.Next, ForecastMax) * width : capacity * 2;
+        return SlabPool.Resize((byte*)column, ref capacity, (long)used * width, Math.Max(wanted, (long)rows * width));
     }
 }

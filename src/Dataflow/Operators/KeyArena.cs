@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Materialize.Core.Memory;
+using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
 
 namespace Materialize.Dataflow.Operators;
@@ -28,7 +29,7 @@ internal sealed unsafe class KeyArena : IDisposable
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsEqual(byte* stored, byte* key, int length) =>
-        *(int*)stored == length && new ReadOnlySpan<byte>(stored + Header, length).SequenceEqual(new ReadOnlySpan<byte>(key, length));
+        *(int*)stored == length && RowBytes.AreEqual(stored + Header, key, length);
 
     /// <summary>A copy of a key.</summary>
     public byte* Store(byte* key, int length)

@@ -181,18 +181,19 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
         var to = EndOfHash(from);
         if (!KeysStored || to == from + 1)
             return to;
-        var key = Keys[from];
-        if (Keys[to - 1].SequenceEqual(key))
+        var key = Keys.Address(from);
+        var length = Keys.Length(from);
+        if (KeyEquals(to - 1, key, length))
             return to;
         var end = from + 1; // two keys of equal hash: rare
-        while (Keys[end].SequenceEqual(key))
+        while (KeyEquals(end, key, length))
             end++;
         return end;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool KeyEquals(int row, byte* key, int keyLength) =>
-        Keys.Length(row) == keyLength && new ReadOnlySpan<byte>(Keys.Address(row), keyLength).SequenceEqual(new ReadOnlySpan<byte>(key, keyLength));
+        Keys.Length(row) == keyLength && RowBytes.AreEqual(Keys.Address(row), key, keyLength);
 
     /// <summary>The rows of a stored key: <paramref name="from"/> comes as the first row of its hash.</summary>
     public bool FindKey(ulong hash, byte* key, int keyLength, ref int from, out int to)

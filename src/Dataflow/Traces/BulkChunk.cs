@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics.X86;
 using Materialize.Core.Memory;
 using Materialize.Core.Rows;
 using Materialize.Dataflow.Runtime;
@@ -89,6 +90,17 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
         return count;
     }
 
+    /// <summary>Brings into the cache where the next <paramref name="rows"/> will be written.</summary>
+    public void PrefetchEnd(int rows)
+    {
+        if (!Sse.IsSupported)
+            return;
+        rows = Math.Min(rows, _rowsMax - Count);
+        Prefetch((byte*)(_hashes + Count), rows * sizeof(ulong));
+        _keys.PrefetchEnd(Count, rows);
+        _values.PrefetchEnd(Count, rows);
+    }
+
     public RowSource<TTime> Source => new()
     {
         Hashes = _hashes,
@@ -116,6 +128,13 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
 
     /// <summary>Once.</summary>
     public void Free() => SlabPool.ReturnCold(_slab, Capacity);
+
+    private static void Prefetch(byte* from, int bytes)
+    {
+        const int line = 64;
+        for (var at = 0; at < bytes; at += line)
+            Sse.Prefetch0(from + at);
+    }
 
     private byte* Take(ref byte* at, int width)
     {
@@ -157,6 +176,19 @@ internal sealed unsafe class BulkChunk<TTime> where TTime : unmanaged, ITime<TTi
                 return;
             Data = at;
             _usedMax = (uint)bytes;
+        }
+
+        public readonly void PrefetchEnd(int count, int rows)
+        {
+            if (IsVariable)
+            {
+                Prefetch((byte*)(Ends + count), rows * sizeof(uint));
+                Prefetch(Data + _used, Math.Min(rows * ExpectedBytes, (int)(_usedMax - _used)));
+            }
+            else
+            {
+                Prefetch(Data + ((long)count * _width), rows * _width);
+            }
         }
 
         public void Truncate(int count)

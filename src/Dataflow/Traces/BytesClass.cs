@@ -23,6 +23,8 @@ internal unsafe interface IBytesClass
 
     /// <summary>Full comparison; usually after the words were found equal.</summary>
     static abstract int Compare(byte* a, int aLength, byte* b, int bLength);
+
+    static abstract bool AreEqual(byte* a, int aLength, byte* b, int bLength);
 }
 
 /// <summary>No bytes: keys that live in their hash, values of sets.</summary>
@@ -47,6 +49,8 @@ internal readonly unsafe struct NoBytes : IBytesClass
     public static ulong Word(byte* p, int length) => 0;
 
     public static int Compare(byte* a, int aLength, byte* b, int bLength) => 0;
+
+    public static bool AreEqual(byte* a, int aLength, byte* b, int bLength) => true;
 }
 
 /// <summary>Exactly 8 bytes.</summary>
@@ -71,6 +75,9 @@ internal readonly unsafe struct Bytes8 : IBytesClass
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Compare(byte* a, int aLength, byte* b, int bLength) => Word(a, 8).CompareTo(Word(b, 8));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AreEqual(byte* a, int aLength, byte* b, int bLength) => *(ulong*)a == *(ulong*)b;
 }
 
 /// <summary>Exactly 16 bytes.</summary>
@@ -103,6 +110,9 @@ internal readonly unsafe struct Bytes16 : IBytesClass
         var first = Word(a, 8).CompareTo(Word(b, 8));
         return first != 0 ? first : Word(a + 8, 8).CompareTo(Word(b + 8, 8));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AreEqual(byte* a, int aLength, byte* b, int bLength) => *(UInt128*)a == *(UInt128*)b;
 }
 
 /// <summary>Any fixed width.</summary>
@@ -126,6 +136,9 @@ internal readonly unsafe struct BytesFixed : IBytesClass
     public static ulong Word(byte* p, int length) => BytesVariable.Word(p, length);
 
     public static int Compare(byte* a, int aLength, byte* b, int bLength) => BytesVariable.Compare(a, aLength, b, bLength);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AreEqual(byte* a, int aLength, byte* b, int bLength) => Core.Rows.RowBytes.AreEqual(a, b, aLength);
 }
 
 /// <summary>Each of its own length.</summary>
@@ -159,6 +172,9 @@ internal readonly unsafe struct BytesVariable : IBytesClass
 
     public static int Compare(byte* a, int aLength, byte* b, int bLength) =>
         new ReadOnlySpan<byte>(a, aLength).SequenceCompareTo(new ReadOnlySpan<byte>(b, bLength));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AreEqual(byte* a, int aLength, byte* b, int bLength) => aLength == bLength && Core.Rows.RowBytes.AreEqual(a, b, aLength);
 }
 
 /// <summary>A multiple of 8 bytes, more than 16.</summary>
@@ -195,4 +211,7 @@ internal readonly unsafe struct BytesWords : IBytesClass
 
         return 0;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AreEqual(byte* a, int aLength, byte* b, int bLength) => Core.Rows.RowBytes.AreEqual(a, b, aLength);
 }

@@ -68,8 +68,8 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>
     {
         for (var i = 0; i < rows;)
         {
-            if (i + AheadRows < rows)
-                Prefetch(sources, refs[i + (AheadRows / 2)], refs[i + AheadRows]);
+            if (i + (2 * AheadRows) < rows)
+                Prefetch(sources, refs[i + AheadRows], refs[i + (2 * AheadRows)]);
             var end = i + 1;
             if (end < rows && words[end] == words[i])
             {
@@ -86,15 +86,24 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>
         }
     }
 
-    // They come from all over.
+    // A row that is read soon, and what says where one lies that is read later.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Prefetch(RowSource<TTime>* sources, uint soon, uint later)
     {
-        if (!Sse.IsSupported || TValue.IsEmpty)
+        if (!Sse.IsSupported)
             return;
-        Sse.Prefetch0(ValueAt(sources, soon, out _));
+        ref var source = ref sources[soon >> 16];
+        var row = source.Position + (int)(soon & 0xFFFF);
+        if (!TKey.IsEmpty)
+            Sse.Prefetch0(TKey.At(source.Keys, source.KeyEnds, keyWidth, row, out _));
+        if (!TValue.IsEmpty)
+            Sse.Prefetch0(TValue.At(source.Values, source.ValueEnds, valueWidth, row, out _));
+        ref var next = ref sources[later >> 16];
+        row = next.Position + (int)(later & 0xFFFF);
+        if (TKey.IsVariable)
+            Sse.Prefetch0(next.KeyEnds + row);
         if (TValue.IsVariable)
-            Sse.Prefetch0(sources[later >> 16].ValueEnds + sources[later >> 16].Position + (later & 0xFFFF));
+            Sse.Prefetch0(next.ValueEnds + row);
     }
 
     private readonly struct ByValue(nint sources, int valueWidth) : IComparer<uint>

@@ -25,7 +25,8 @@ internal abstract unsafe class Emitter<TTime> : IDisposable where TTime : unmana
     public TTime Bound;
 
     /// <summary>Appends a window in the order of its entries, which is by hash; puts each run of equal hashes in order.</summary>
-    public abstract void Emit(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output);
+    /// <param name="scattered">Whether rows that follow each other are far apart in memory, and not in the cache.</param>
+    public abstract void Emit(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output, bool scattered = false);
 
     /// <summary>
     /// Merges sources that are each in full order by walking them: for windows that no bucket can split, a hot key. Stops after about
@@ -93,11 +94,14 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, 
     private long _spareCapacity;
     private readonly List<(TTime Time, long Diff)> _times = [];
 
-    public override void Emit(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output)
+    public override void Emit(RowSource<TTime>* sources, WindowEntry* entries, int rows, BatchWriter<TTime> output, bool scattered)
     {
         var i = 0;
+        var ahead = 0;
         while (i < rows)
         {
+            for (; scattered && ahead < Math.Min(i + AheadRows, rows - AheadRows); ahead++)
+                Prefetch(sources, entries[ahead].Ref, entries[ahead + AheadRows].Ref);
             var hash = entries[i].Hash;
             if (i + 1 == rows || entries[i + 1].Hash != hash)
             {
@@ -309,7 +313,7 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, 
         {
             ref var source = ref sources[entries[i].Ref >> 16];
             var other = TKey.At(source.Keys, source.KeyEnds, keyWidth, source.Position + (int)(entries[i].Ref & 0xFFFF), out var otherLength);
-            if (TKey.Compare(key, keyLength, other, otherLength) != 0)
+            if (!TKey.AreEqual(key, keyLength, other, otherLength))
                 return false;
         }
 
@@ -378,7 +382,7 @@ internal sealed unsafe partial class Emitter<TTime, TKey, TValue>(int keyWidth, 
             if (!TKey.IsEmpty)
             {
                 item->Key = TKey.At(source.Keys, source.KeyEnds, keyWidth, row, out item->KeyLength);
-                keysDiffer |= n > 0 && TKey.Compare(item->Key, item->KeyLength, items->Key, items->KeyLength) != 0;
+                keysDiffer |= n > 0 && !TKey.AreEqual(item->Key, item->KeyLength, items->Key, items->KeyLength);
             }
 
             item->Value = TValue.At(source.Values, source.ValueEnds, valueWidth, row, out item->ValueLength);

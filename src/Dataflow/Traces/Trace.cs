@@ -13,6 +13,7 @@ namespace Materialize.Dataflow.Traces;
 // while keys are looked up for every eighth new row or more, else 32: a row is then rewritten about twice. A batch of n rows is of tier logr(n / 1.5·L0). When r idle batches of a tier exist, or four that make up half of the trace, and the tier has no merge under way, all its idle batches are merged, together with idle larger ones while those are no larger than the sum so
 // far (else space could reach the number of tiers times the data). Each new row pays fuel of 2·total / (total − largest) rows to each merge, so that a merge is done by the time half as many new rows have
 // come as there were in the smaller inputs: the largest input is one that would have been rewritten anyway and does not shorten the deadline. A worker that is idle goes on merging.
+// It is of the tier of its largest input: batches of the tiers below are merged beside it, since as many as half of its rows come in small ones until it is done (a lookup found up to 72 batches, 9 in the mean now and not 22).
 //
 // A trace that is looked up and hardly written (the smaller side of most joins) would stay as it was loaded. So lookups since the last batch came are counted too: when what they wasted on having more than one
 // batch would have paid for one rewrite, all are merged, and further lookups pay for it, two rows each.
@@ -309,7 +310,7 @@ internal sealed class Trace<TTime> : IMaintained, IArrangement where TTime : unm
             {
                 while (end < idle.Count && idle[end].Count <= sum)
                     sum += idle[end++].Count;
-                StartMerge(tier, idle[i..end]);
+                StartMerge(TierOf(idle[end - 1].Count), idle[i..end]);
             }
 
             i = end;
