@@ -64,13 +64,13 @@ internal sealed class MatchWork<TTime> where TTime : unmanaged, ITime<TTime>
 /// The inner loops of joins: finds the pairs of a sorted batch and a snapshot with equal keys, and feeds them to the kernel a thousand at a time.
 /// </summary>
 /// <remarks>
-/// Probes are in hash order. If they are many compared with a stored batch, both are walked together; else each is looked up by the batch's directory, with the cache lines of sixteen probes ahead
+/// Probes are in hash order. If they are many compared with a stored batch, both are walked together; else each is looked up by the batch's directory, with the cache lines of sixty-four probes ahead
 /// prefetched (13–50 M probes/s). Stops between any two pairs once enough rows came out, so that one hot key cannot stall the worker. Shared by linear and half joins.
 /// </remarks>
 internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unmanaged, ITime<TTime>
 {
     private const int FlushRows = 8192;
-    private const int ProbesAhead = 16;
+    private const int ProbesAhead = 64;
     private readonly OutputPort<UpdateBatch<TTime>> _ok;
     private readonly OutputPort<UpdateBatch<TTime>> _errors;
     private readonly BatchBuilder<TTime> _rows;
@@ -198,29 +198,38 @@ internal sealed unsafe class MatchOutput<TTime> : IDisposable where TTime : unma
         return true;
     }
 
-    // The rows where the hashes of the next probes begin, or would. Each step brings into the cache what the next one reads, so that sixteen waits are one: directory; hashes, and ends of rows of
-    // variable width; keys, values, times and diffs.
+    // The rows where the hashes of the next probes begin, or any others where there are none. Each step brings into the cache what the next one reads, so that sixty-four waits are one: directory; hashes, and
+    // ends of rows of variable width, of what the directory does not know to be none; keys, values, times and diffs.
     private static int Locate(Batch<TTime> probes, int from, Batch<TTime> stored, int* rows)
     {
         var to = Math.Min(probes.Count, from + ProbesAhead);
-        var shift = 63 - stored.DirectoryBits;
-        if (Sse.IsSupported)
-        {
-            for (var p = from; p < to; p++)
-                Sse.Prefetch0(stored.Directory + (probes.Hashes[p] >> 1 >> shift));
-            for (var p = from; p < to; p++)
-            {
-                var row = (long)stored.Directory[probes.Hashes[p] >> 1 >> shift];
-                Sse.Prefetch0(stored.Hashes + row);
-                if (stored.Keys.Ends != null)
-                    Sse.Prefetch0(stored.Keys.Ends + row);
-                if (stored.Values.Ends != null)
-                    Sse.Prefetch0(stored.Values.Ends + row);
-            }
-        }
-
+        var candidates = stackalloc int[ProbesAhead];
+        var count = 0;
+        ref readonly var directory = ref stored.Directory;
+        for (var p = from; p < to && Sse.IsSupported; p++)
+            Sse.Prefetch0(directory.Entries + directory.IndexOf(probes.Hashes[p]));
         for (var p = from; p < to; p++)
         {
+            // Without a branch: nobody could foresee it.
+            var mayHold = directory.MayHold(probes.Hashes[p]);
+            rows[p - from] = stored.Count;
+            candidates[count] = p;
+            count += Unsafe.BitCast<bool, byte>(mayHold);
+        }
+
+        for (var c = 0; c < count && Sse.IsSupported; c++)
+        {
+            var row = (long)directory.RowAt(directory.IndexOf(probes.Hashes[candidates[c]]));
+            Sse.Prefetch0(stored.Hashes + row);
+            if (stored.Keys.Ends != null)
+                Sse.Prefetch0(stored.Keys.Ends + row);
+            if (stored.Values.Ends != null)
+                Sse.Prefetch0(stored.Values.Ends + row);
+        }
+
+        for (var c = 0; c < count; c++)
+        {
+            var p = candidates[c];
             var row = stored.Seek(probes.Hashes[p]);
             rows[p - from] = row;
             if (!Sse.IsSupported || row >= stored.Count || stored.Hashes[row] != probes.Hashes[p])

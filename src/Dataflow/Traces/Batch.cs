@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using Materialize.Core.Hashing;
 using Materialize.Core.Memory;
@@ -14,8 +13,7 @@ namespace Materialize.Dataflow.Traces;
 /// </summary>
 /// <remarks>
 /// Keys of at most 8 fixed bytes are not stored: the hash is a bijection of them. Times collapse to one when all agree, diffs to +1; else diffs are int32, and
-/// int64 if one does not fit. <c>Directory[p]</c> is the first row whose hash has at least p as its top <see cref="DirectoryBits"/> bits; at one entry for four rows
-/// a seek is one or two cache misses (performance.md §1).
+/// int64 if one does not fit. With a directory (<see cref="BatchDirectory"/>) a seek is one or two cache misses (performance.md §1).
 /// </remarks>
 internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
 {
@@ -53,11 +51,9 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
 
     public required long DiffsCapacity { get; init; }
 
-    public required uint* Directory { get; init; }
+    public required BatchDirectory Directory;
 
     public required long DirectoryCapacity { get; init; }
-
-    public required int DirectoryBits { get; init; }
 
     /// <summary>Rows whose (key, value) is that of the row before: what compaction of times could add up.</summary>
     public required int RepeatedRows { get; init; }
@@ -83,7 +79,7 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
         meter.Column(Values);
         meter.Slab((long)Count * sizeof(TTime), TimesCapacity, Times);
         meter.Slab((long)Count * (Diffs != null ? sizeof(int) : sizeof(long)), DiffsCapacity, Diffs != null ? Diffs : WideDiffs);
-        meter.Slab(((1L << DirectoryBits) + 1) * sizeof(uint), DirectoryCapacity, Directory);
+        meter.Slab(Directory.Bytes, DirectoryCapacity, Directory.Entries);
     }
 
     public void AddReference() => _references++;
@@ -98,16 +94,16 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
         Values.Free();
         SlabPool.Return(Times, TimesCapacity);
         SlabPool.Return(Diffs != null ? Diffs : WideDiffs, DiffsCapacity);
-        SlabPool.Return(Directory, DirectoryCapacity);
+        SlabPool.Return(Directory.Entries, DirectoryCapacity);
     }
 
     /// <summary>The first row whose hash is at least <paramref name="hash"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Seek(ulong hash)
     {
-        var p = hash >> 1 >> (63 - DirectoryBits); // not hash >> (64 - bits): a shift by 64 is a shift by 0
-        var low = (int)Directory[p];
-        var high = (int)Directory[p + 1];
+        var index = Directory.IndexOf(hash);
+        var low = Directory.RowAt(index);
+        var high = Directory.RowAt(index + 1);
         if (high - low > 32)
             return SeekFar(hash, low, high);
         while (low < high && Hashes[low] < hash)
@@ -149,7 +145,7 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
     /// <summary>The rows of a key, [from, to).</summary>
     public bool Find(ulong hash, byte* key, int keyLength, out int from, out int to)
     {
-        from = Seek(hash);
+        from = Directory.MayHold(hash) ? Seek(hash) : Count;
         if (from == Count || Hashes[from] != hash)
         {
             to = from;
@@ -237,7 +233,4 @@ internal sealed unsafe class Batch<TTime> where TTime : unmanaged, ITime<TTime>
 
         return low;
     }
-
-    /// <summary>Directory bits for <paramref name="rows"/>: one entry for two to four rows.</summary>
-    public static int BitsFor(long rows) => rows <= 4 ? 0 : Math.Min(28, BitOperations.Log2((ulong)(rows - 1)) - 1);
 }

@@ -30,9 +30,8 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     private int* _diffs;
     private long* _wideDiffs;
     private long _diffsCapacity;
-    private uint* _directory;
+    private BatchDirectory _directory;
     private long _directoryCapacity;
-    private int _directoryBits;
     private int _directoryNext;
     private int _directoryRow;
     private long _mapped;    // bytes of columns that are mappings: they have pages as far as they are written
@@ -71,8 +70,8 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
                 ValueEnds = (uint*)Rent(_rowsMax * sizeof(uint), out _valueEndsCapacity);
         }
 
-        _directoryBits = Batch<TTime>.BitsFor(_rowsMax);
-        _directory = (uint*)Rent(((1L << _directoryBits) + 1) * sizeof(uint), out _directoryCapacity);
+        _directory = BatchDirectory.For(_rowsMax);
+        _directory.Entries = (uint*)Rent(_directory.Bytes, out _directoryCapacity);
     }
 
     /// <summary>Time and diff of row <see cref="Count"/>, whose other columns are written; moves on.</summary>
@@ -93,16 +92,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     /// <summary>Extends the directory over the rows written since the last call, while they are in the cache.</summary>
     public void ExtendDirectory()
     {
-        var shift = 63 - _directoryBits;
-        var next = _directoryNext;
-        for (var row = _directoryRow; row < Count; row++)
-        {
-            var p = (int)(Hashes[row] >> 1 >> shift);
-            while (next <= p)
-                _directory[next++] = (uint)row;
-        }
-
-        _directoryNext = next;
+        _directory.Add(Hashes, _directoryRow, Count, ref _directoryNext);
         _directoryRow = Count;
         if (_mapped > 0)
             CountTouched();
@@ -137,9 +127,9 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
             return null;
         }
 
-        for (var next = _directoryNext; next <= 1 << _directoryBits; next++)
-            _directory[next] = (uint)Count;
-        TrimDirectory();
+        _directory.Finish(Count, _directoryNext);
+        if (_directory.Shrink(Count))
+            _directory.Entries = (uint*)Trim((byte*)_directory.Entries, ref _directoryCapacity, _directory.Bytes);
         TTime bound;
         if (_times == null)
         {
@@ -190,7 +180,6 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
             DiffsCapacity = _diffsCapacity,
             Directory = _directory,
             DirectoryCapacity = _directoryCapacity,
-            DirectoryBits = _directoryBits,
             RepeatedRows = RepeatedRows,
         };
         Forget();
@@ -207,7 +196,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         Measure(meter, (long)Count * sizeof(uint), _valueEndsCapacity, ValueEnds);
         Measure(meter, (long)Count * sizeof(TTime), _timesCapacity, _times);
         Measure(meter, (long)Count * (_diffs != null ? sizeof(int) : sizeof(long)), _diffsCapacity, _diffs != null ? _diffs : _wideDiffs);
-        Measure(meter, (long)_directoryNext * sizeof(uint), _directoryCapacity, _directory);
+        Measure(meter, (long)_directoryNext * sizeof(uint), _directoryCapacity, _directory.Entries);
     }
 
     // As the pool counts it.
@@ -228,7 +217,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         SlabPool.Return(ValueEnds, _valueEndsCapacity);
         SlabPool.Return(_times, _timesCapacity);
         SlabPool.Return(_diffs != null ? _diffs : _wideDiffs, _diffsCapacity);
-        SlabPool.Return(_directory, _directoryCapacity);
+        SlabPool.Return(_directory.Entries, _directoryCapacity);
         Forget();
     }
 
@@ -273,18 +262,6 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
     private static byte* Trim(byte* column, ref long capacity, long used) =>
         column == null || capacity <= 64 << 10 || SlabPool.CapacityFor(used) > capacity - (capacity / 4) ? column : SlabPool.Resize(column, ref capacity, used, used);
 
-    // Fewer rows came than might have: one entry for four rows again.
-    private void TrimDirectory()
-    {
-        var drop = _directoryBits - Batch<TTime>.BitsFor(Count);
-        if (drop <= 0)
-            return;
-        _directoryBits -= drop;
-        for (var p = 0; p <= 1 << _directoryBits; p++)
-            _directory[p] = _directory[p << drop];
-        _directory = (uint*)Trim((byte*)_directory, ref _directoryCapacity, ((1L << _directoryBits) + 1) * sizeof(uint));
-    }
-
     private static void LetGo(void* column, long capacity, long from, long to)
     {
         if (SlabPool.IsScratch(column, capacity))
@@ -301,7 +278,7 @@ internal sealed unsafe class BatchWriter<TTime> : IDisposable where TTime : unma
         _times = null;
         _diffs = null;
         _wideDiffs = null;
-        _directory = null;
+        _directory.Entries = null;
         _hashesCapacity = _keysCapacity = _keyEndsCapacity = _valuesCapacity = _valueEndsCapacity = 0;
         _timesCapacity = _diffsCapacity = _directoryCapacity = 0;
     }

@@ -50,9 +50,10 @@ internal sealed unsafe class GroupReader<TTime> : IDisposable where TTime : unma
         var near = probes.Hashes[row + 8];
         foreach (var batch in snapshot.Batches)
         {
-            var shift = 63 - batch.DirectoryBits;
-            Sse.Prefetch0(batch.Directory + (far >> 1 >> shift));
-            var at = (int)batch.Directory[near >> 1 >> shift];
+            Sse.Prefetch0(batch.Directory.Entries + batch.Directory.IndexOf(far));
+            if (!batch.Directory.MayHold(near))
+                continue;
+            var at = batch.Directory.RowAt(batch.Directory.IndexOf(near));
             Sse.Prefetch0(batch.Hashes + at);
             if (batch.Values.IsFixed)
                 Sse.Prefetch0(batch.Values.Data + ((long)at * batch.Values.Shape.Width));

@@ -292,12 +292,12 @@ internal sealed unsafe class Merger<TTime> : IDisposable where TTime : unmanaged
         var bound = _window + 1;
         if (bound >> _windowBits != 0)
             return source.Count;
-        if (source.DirectoryBits >= _windowBits)
-            return (int)source.Directory[bound << (source.DirectoryBits - _windowBits)];
+        if (source.Directory.Bits >= _windowBits)
+            return source.Directory.RowAt(bound << (source.Directory.Bits - _windowBits));
         var hash = bound << (64 - _windowBits);
-        var p = bound >> (_windowBits - source.DirectoryBits);
-        var low = Math.Max(source.Position, (int)source.Directory[p]);
-        var high = (int)source.Directory[p + 1];
+        var index = bound >> (_windowBits - source.Directory.Bits);
+        var low = Math.Max(source.Position, source.Directory.RowAt(index));
+        var high = source.Directory.RowAt(index + 1);
         while (low < high)
         {
             var middle = low + ((high - low) >> 1);

@@ -28,8 +28,7 @@ internal unsafe struct RowSource<TTime> where TTime : unmanaged, ITime<TTime>
     public int Position;
     public int End;
     public int Count;
-    public uint* Directory;
-    public int DirectoryBits;
+    public BatchDirectory Directory;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly TTime TimeAt(int row) => Times == null ? UniformTime : Times[row];
@@ -52,7 +51,6 @@ internal unsafe struct RowSource<TTime> where TTime : unmanaged, ITime<TTime>
         Count = batch.Count,
         End = batch.Count,
         Directory = batch.Directory,
-        DirectoryBits = batch.DirectoryBits,
     };
 
     /// <summary>Rows of a keyed batch from a channel: unsorted, no directory.</summary>
